@@ -1,0 +1,137 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { chromium, type Browser, type FrameLocator, type Locator, type Page } from 'playwright-core';
+import { ensureVsCode } from '../../scripts/vscode/installation.js';
+import {
+  remoteResource,
+  startVsCodeServer,
+  workbenchAddress,
+  type VsCodeServer,
+} from '../../scripts/vscode/server.js';
+import { CHROMIUM_ARGUMENTS, CHROMIUM_REMEDY, findChromium } from './chromium.js';
+
+export const PROJECT_ROOT = path.resolve(import.meta.dirname, '..', '..');
+
+/** VS Code's built-in themes, one of each kind. */
+export const THEMES = {
+  dark: 'Default Dark Modern',
+  light: 'Default Light Modern',
+  'high-contrast': 'Default High Contrast',
+  'high-contrast-light': 'Default High Contrast Light',
+} as const;
+export type ThemeName = keyof typeof THEMES;
+
+export interface WorkbenchOptions {
+  /** Folder to open; undefined: an empty window. */
+  readonly folder?: string;
+  readonly theme?: ThemeName;
+  readonly settings?: Readonly<Record<string, unknown>>;
+  /** true: the folder starts untrusted. */
+  readonly workspaceTrust?: boolean;
+  readonly viewport?: { readonly width: number; readonly height: number };
+  /** Kept by the caller to close and reopen as the same user; default a fresh one that `close` removes. */
+  readonly dataDirectory?: string;
+  /** false: do not load the extension from the tree (it is installed in `dataDirectory` from a package). */
+  readonly development?: boolean;
+}
+
+/** A real VS Code in a real browser, with the extension in it. Call `close` in any case. */
+export class Workbench {
+  private constructor(
+    readonly page: Page,
+    readonly server: VsCodeServer,
+    private readonly browser: Browser,
+    private readonly temporary: string | undefined,
+  ) {}
+
+  static async launch(options: WorkbenchOptions = {}): Promise<Workbench> {
+    const executablePath = findChromium();
+    if (executablePath === undefined) throw new Error(`No Chromium found. ${CHROMIUM_REMEDY}`);
+    const installation = await ensureVsCode((line) => console.log(line));
+    const temporary =
+      options.dataDirectory === undefined
+        ? await mkdtemp(path.join(os.tmpdir(), 'deltaloom-workbench-'))
+        : undefined;
+    const server = await startVsCodeServer(installation, {
+      dataDirectory: options.dataDirectory ?? temporary ?? '',
+      workspaceTrust: options.workspaceTrust ?? false,
+      settings: {
+        'workbench.colorTheme': THEMES[options.theme ?? 'dark'],
+        'workbench.reduceMotion': 'on',
+        ...options.settings,
+      },
+    });
+    let browser: Browser | undefined;
+    try {
+      browser = await chromium.launch({ executablePath, args: [...CHROMIUM_ARGUMENTS] });
+      const page = await browser.newPage({ viewport: options.viewport ?? { width: 1400, height: 900 } });
+      const payload: [string, string][] =
+        options.development === false
+          ? []
+          : [['extensionDevelopmentPath', remoteResource(server, PROJECT_ROOT)]];
+      await page.goto(workbenchAddress(server, options.folder, payload));
+      await page.locator('.monaco-workbench').waitFor({ timeout: 60_000 });
+      return new Workbench(page, server, browser, temporary);
+    } catch (error) {
+      await browser?.close();
+      await server.stop();
+      throw error;
+    }
+  }
+
+  /** Opens the view container of this name from the activity bar. */
+  async openView(name: string): Promise<void> {
+    await this.page.locator('.activitybar').getByRole('tab', { name }).click();
+  }
+
+  /** A row of a tree in the side bar. */
+  treeItem(name: string | RegExp): Locator {
+    return this.page.locator('.sidebar').getByRole('treeitem', { name });
+  }
+
+  /** Right-clicks a tree row and chooses a menu item. */
+  async chooseFromContextMenu(row: Locator, item: string | RegExp): Promise<void> {
+    await row.click({ button: 'right' });
+    const choice = this.page.locator('.monaco-menu').getByRole('menuitem', { name: item });
+    await choice.waitFor();
+    // A menu ignores clicks in its first moments.
+    await this.page.waitForTimeout(500);
+    await choice.click();
+  }
+
+  /** Runs a command by its palette title, for example `Deltaloom: Show Heatmap`. */
+  async runCommand(title: string): Promise<void> {
+    await this.page.keyboard.press('F1');
+    await this.quickInput().fill(`>${title}`);
+    await this.quickPickOption(title).first().waitFor();
+    await this.page.keyboard.press('Enter');
+  }
+
+  quickInput(): Locator {
+    return this.page.locator('.quick-input-widget .quick-input-box input');
+  }
+
+  quickPickOption(name: string | RegExp): Locator {
+    return this.page.locator('.quick-input-list').getByRole('option', { name });
+  }
+
+  /** The document inside the visible webview (the `index`-th when several are visible). */
+  webview(index = 0): FrameLocator {
+    return this.page.locator('iframe.webview.ready').nth(index).contentFrame().frameLocator('iframe#active-frame');
+  }
+
+  /** Saves a picture under `test-results/screenshots/`. */
+  async screenshot(name: string): Promise<string> {
+    const file = path.join(PROJECT_ROOT, 'test-results', 'screenshots', `${name}.png`);
+    await mkdir(path.dirname(file), { recursive: true });
+    await this.page.screenshot({ path: file });
+    return file;
+  }
+
+  async close(): Promise<void> {
+    await this.browser.close();
+    await this.server.stop();
+    if (this.temporary !== undefined) await rm(this.temporary, { recursive: true, force: true });
+  }
+}
