@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import type { TargetResult } from '../../src/core/results.js';
+import { collectResults } from '../../src/core/results.js';
+
+function result(task: string, initialisation: string, seed: number, test: number | null): TargetResult {
+  return { task, initialisation, seed, test, dev: 0.1, metric: 'ACC', deltaName: 'adapter', shots: 16 };
+}
+
+describe('collectResults', () => {
+  const results = [
+    result('b', 'loss', 1, 0.6),
+    result('b', 'loss', 2, 0.8),
+    result('b', 'random', 2, 0.5),
+    result('b', 'random', 1, 0.3),
+    result('b', 'average', 1, 0.6),
+    result('a', 'random', 1, 0.9),
+    result('a', 'loss', 1, 0.7),
+    result('a', 'average', 1, null),
+  ];
+  const [table] = collectResults(results, ['a', 'b']);
+
+  it('has the tasks of the study in its order and the baselines first', () => {
+    expect(table?.tasks.map(({ name }) => name)).toEqual(['a', 'b']);
+    expect(table?.columns.map(({ initialisation }) => initialisation)).toEqual(['random', 'average', 'loss']);
+  });
+
+  it('takes mean and deviation over seeds, and gains over both baselines', () => {
+    const cell = table?.cells[1]?.[2];
+    expect(cell?.values).toEqual([0.6, 0.8]);
+    expect(cell?.mean).toBeCloseTo(0.7, 12);
+    expect(cell?.deviation).toBeCloseTo(Math.sqrt(0.02), 12);
+    expect(cell?.gainOverRandom).toBeCloseTo(0.3, 12);
+    expect(cell?.gainOverAverage).toBeCloseTo(0.1, 12);
+    expect(cell?.best).toBe(true);
+  });
+
+  it('leaves out what was not measured', () => {
+    expect(table?.cells[0]?.[1]).toBeNull();
+    expect(table?.cells[0]?.[2]?.gainOverAverage).toBeNull();
+  });
+
+  it('sums up columns over tasks', () => {
+    const loss = table?.columns[2];
+    expect(loss?.mean).toBeCloseTo(0.7, 12);
+    expect(loss?.gainOverRandom).toBeCloseTo((0.3 - 0.2) / 2, 12);
+    expect(loss?.againstRandom).toEqual({ wins: 1, ties: 0, losses: 1 });
+    expect(loss?.best).toBe(true);
+    // 'average' lacks a task: its mean is not comparable.
+    expect(table?.columns[1]).toMatchObject({ tasks: 1, best: false });
+  });
+
+  it('keeps deltas and shots apart', () => {
+    const other = { ...result('a', 'random', 1, 0.2), shots: 64 as const };
+    expect(collectResults([...results, other], ['a', 'b']).map(({ shots }) => shots)).toEqual([16, 64]);
+  });
+
+  it('is empty without runs', () => {
+    expect(collectResults([], ['a'])).toEqual([]);
+  });
+});
