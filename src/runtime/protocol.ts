@@ -43,6 +43,8 @@ export interface SubmittedJob {
   /** What people call it until the first progress arrives. */
   readonly title: string;
   readonly compute: DeviceSettings;
+  /** How often it was begun before, by a runtime that has gone. */
+  readonly attempts: number;
 }
 
 /** A job as everyone sees it. */
@@ -52,6 +54,7 @@ export interface JobView {
   readonly request: JobRequest;
   readonly priority: JobPriority;
   readonly title: string;
+  readonly compute: DeviceSettings;
   readonly state: JobState;
   readonly progress: JobProgress | null;
   readonly outcome: JobOutcome | null;
