@@ -107,6 +107,8 @@ export const scoreCellSchema = z.object({
   target: z.string(),
   source: z.string(),
   key: sha256,
+  /** Short digests of what went in, by name (`source`, `target`, `data`, ...): they tell why a cell is stale. */
+  inputs: z.record(z.string(), z.string()).optional(),
   /** One value per part; null is NaN or infinite. */
   values: z.array(z.number().nullable()),
   /** Index into `provenances`. */
