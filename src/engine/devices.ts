@@ -1,0 +1,138 @@
+import * as tf from '@tensorflow/tfjs';
+import { createRequire } from 'node:module';
+import { DEVICE_IDS, type DeviceId, type DeviceReport, type Engine, type EngineOptions } from './contract.js';
+import { EagerEngine } from './eager.js';
+import { defaultThreads, OnnxRuntimeEngine } from './onnxruntime.js';
+
+export interface Probe {
+  readonly usable: boolean;
+  readonly reason: string;
+}
+
+export interface Device {
+  readonly id: DeviceId;
+  readonly title: string;
+  /** Whether `auto` may take it; the order of DEVICES is the order of preference. */
+  readonly automatic: boolean;
+  probe(): Promise<Probe>;
+  open(report: DeviceReport, options: EngineOptions): Promise<Engine>;
+}
+
+/** Where optional peers are looked for: beside this program, as Node finds modules. */
+const load = createRequire(import.meta.url);
+
+function onnxDevice(id: 'cpu' | 'webgpu' | 'cuda', title: string, automatic: boolean): Device {
+  return {
+    id,
+    title,
+    automatic,
+    probe: () => probeProvider(id),
+    open: async (report, options) => {
+      const runtime = await import('onnxruntime-node');
+      return new OnnxRuntimeEngine(report, id, runtime, threadsOf(options), options.log ?? (() => undefined));
+    },
+  };
+}
+
+function threadsOf({ threads }: EngineOptions): number {
+  return threads === undefined || threads === 0 ? defaultThreads() : threads;
+}
+
+/**
+ * Tries a provider with a model of one node: ONNX Runtime falls back silently when a provider's libraries are missing, so
+ * only a session that was asked for nothing else tells.
+ */
+async function probeProvider(id: 'cpu' | 'webgpu' | 'cuda'): Promise<Probe> {
+  try {
+    const runtime = await import('onnxruntime-node');
+    const { OnnxGraphBuilder } = await import('./onnx/graph-builder.js');
+    const builder = new OnnxGraphBuilder();
+    builder.input('x', 'float32', [1]);
+    builder.output('y', builder.apply('Add', ['x', 'x']), 'float32', 1);
+    const session = await runtime.InferenceSession.create(builder.finish('probe'), {
+      executionProviders: [id],
+      logSeverityLevel: 4,
+    });
+    await session.release();
+    const reasons = {
+      cpu: 'part of ONNX Runtime, works everywhere',
+      webgpu: 'a GPU adapter answered through WebGPU',
+      cuda: 'the CUDA libraries of ONNX Runtime were found',
+    };
+    return { usable: true, reason: reasons[id] };
+  } catch (error) {
+    const message = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+    const reasons = {
+      cpu: `ONNX Runtime does not load on this machine (${message})`,
+      webgpu: `no GPU adapter answered through WebGPU (${message})`,
+      cuda: `the CUDA provider of ONNX Runtime is not installed or its libraries are missing (${message})`,
+    };
+    return { usable: false, reason: reasons[id] };
+  }
+}
+
+function nativeTensorFlow(id: 'tfjs-node' | 'tfjs-node-gpu', title: string): Device {
+  const name = `@tensorflow/${id}`;
+  return {
+    id,
+    title,
+    automatic: false,
+    probe: () => Promise.resolve(probeNative(name)),
+    open: (report) => {
+      // Loading registers the backend 'tensorflow' with the TensorFlow.js in use here.
+      load(name);
+      return Promise.resolve(
+        new EagerEngine(report, 'tensorflow', {
+          '@tensorflow/tfjs': tf.version.tfjs,
+          [name]: versionOf(name),
+        }),
+      );
+    },
+  };
+}
+
+function probeNative(name: string): Probe {
+  try {
+    load.resolve(name);
+  } catch {
+    return { usable: false, reason: `${name} is not installed (optional: npm install ${name})` };
+  }
+  try {
+    load(name);
+    return { usable: true, reason: `${name} ${versionOf(name)} is installed` };
+  } catch (error) {
+    const message = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+    return {
+      usable: false,
+      reason: `${name} is installed but does not load on Node ${process.versions.node} (${message}); its binaries are built for certain versions of Node`,
+    };
+  }
+}
+
+function versionOf(name: string): string {
+  return (load(`${name}/package.json`) as { version: string }).version;
+}
+
+const reference: Device = {
+  id: 'reference',
+  title: 'TensorFlow.js in plain JavaScript (slow, for checks)',
+  automatic: false,
+  probe: () => Promise.resolve({ usable: true, reason: 'plain JavaScript, works everywhere' }),
+  open: (report) => Promise.resolve(new EagerEngine(report, 'cpu', { '@tensorflow/tfjs': tf.version.tfjs })),
+};
+
+/** All devices, the order in which `auto` prefers them. */
+export const DEVICES: readonly Device[] = [
+  onnxDevice('cuda', 'NVIDIA GPU (ONNX Runtime, CUDA)', true),
+  onnxDevice('cpu', 'CPU (ONNX Runtime)', true),
+  onnxDevice('webgpu', 'Any GPU (ONNX Runtime, WebGPU)', false),
+  nativeTensorFlow('tfjs-node-gpu', 'NVIDIA GPU (TensorFlow.js)'),
+  nativeTensorFlow('tfjs-node', 'CPU (TensorFlow.js native)'),
+  reference,
+];
+
+export function deviceById(id: DeviceId): Device {
+  const device = DEVICES.find((candidate) => candidate.id === id);
+  if (device === undefined) throw new Error(`Unknown device ${id}; known: ${DEVICE_IDS.join(', ')}`);
+  return device;
+}
