@@ -1,5 +1,11 @@
+import { DeltaloomError } from '../core/errors.js';
+import { readCatalogue } from './catalogue.js';
 import type { StudyConfiguration } from './configuration.js';
+import { configurationProblems } from './configuration-problems.js';
+import { readStudyFile } from './load.js';
+import { STUDY_FILE } from './paths.js';
 import type { MergeRecord, RunRecord, ScoreMatrix } from './records.js';
+import { StudyStore } from './store.js';
 
 /** A finding of the preflight or of reading a record: shown by `deltaloom check`, in the Problems panel and in the tree. */
 export interface StudyProblem {
@@ -44,4 +50,43 @@ export interface StudySnapshot {
   readonly runs: readonly RunRecord[];
   readonly matrices: readonly ScoreMatrix[];
   readonly merges: readonly MergeRecord[];
+}
+
+/** Reads a study folder as it is now. */
+export async function readSnapshot(directory: string): Promise<StudySnapshot> {
+  const store = new StudyStore(directory);
+  const [file, runs, matrices, merges] = await Promise.all([
+    readStudyFile(directory),
+    store.readRuns(),
+    store.readMatrices(),
+    store.readMerges(),
+  ]);
+  const problems = [...file.problems, ...runs.problems, ...matrices.problems, ...merges.problems];
+  let tasks: TaskEntry[] = [];
+  if (file.configuration !== null) {
+    try {
+      tasks = await readCatalogue(directory, file.configuration);
+      problems.push(...configurationProblems(file.configuration, tasks, file.lineOf));
+    } catch (error) {
+      if (!(error instanceof DeltaloomError)) throw error;
+      problems.push({
+        severity: 'error',
+        code: 'tasks-folder-missing',
+        message: `The tasks folder '${file.configuration.tasks}' can't be read.`,
+        remedy: "Correct 'tasks', or create the folder.",
+        file: STUDY_FILE,
+        line: file.lineOf(['tasks']),
+        path: ['tasks'],
+      });
+    }
+  }
+  return {
+    directory,
+    configuration: file.configuration,
+    problems,
+    tasks,
+    runs: runs.records,
+    matrices: matrices.records,
+    merges: merges.records,
+  };
 }
