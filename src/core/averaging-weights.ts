@@ -52,6 +52,12 @@ export function weightPrecision(method: ScoreMethod, compatibility: Compatibilit
   return compatibility === 'reference' && method !== 'weight-cosine' ? 'float32' : 'float64';
 }
 
+/** tau when nobody names one. The reference has 0.001 for the weight cosine and the performance, 0.1 for all else. */
+export function defaultTemperature(method: ScoreMethod, compatibility: Compatibility): number {
+  if (compatibility === 'default') return SCORE_METHOD_INFO[method].defaultTemperature;
+  return method === 'weight-cosine' || method === 'performance' ? 0.001 : 0.1;
+}
+
 /**
  * softmax(-v/tau) or softmax(+v/tau), stabilised by the largest exponent. Temperature 0 is the limit: the most similar
  * value gets everything, equals share it.

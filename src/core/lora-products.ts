@@ -1,3 +1,4 @@
+import type { Precision } from './averaging-weights.js';
 import type { MergePlan } from './merging.js';
 import { tensorWeights, WeightedSum } from './merging.js';
 import type { DeltaTensors, Tensor } from './tensor.js';
@@ -53,10 +54,11 @@ export class ProductSum {
     private readonly inputs: number,
     private readonly rank: number,
     private readonly outputs: number,
+    precision: Precision = 'float64',
   ) {
     this.product = new Float64Array(inputs * outputs);
-    this.factorA = new WeightedSum(inputs * rank);
-    this.factorB = new WeightedSum(rank * outputs);
+    this.factorA = new WeightedSum(inputs * rank, precision);
+    this.factorB = new WeightedSum(rank * outputs, precision);
   }
 
   add(a: Float32Array, b: Float32Array, weight: number): void {
@@ -66,6 +68,11 @@ export class ProductSum {
     this.factorA.add(a, weight);
     this.factorB.add(b, weight);
     addProduct(this.product, a, b, weight, this.inputs, this.rank, this.outputs);
+  }
+
+  /** The factors averaged separately: the reference's rule. */
+  averagedFactors(): { a: Float32Array; b: Float32Array } {
+    return { a: this.factorA.result(), b: this.factorB.result() };
   }
 
   /** What averaging the factors would have made of this module, against the sum of products. */

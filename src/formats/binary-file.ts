@@ -35,6 +35,14 @@ export class BinaryFile {
     // Checked before allocating: a length that a header claims must not cost memory that the file does not have.
     if (offset < 0 || length < 0 || offset + length > this.size) throw this.truncated(offset, length);
     const bytes = Buffer.from(new ArrayBuffer(length));
+    await this.readInto(bytes, offset);
+    return bytes;
+  }
+
+  /** Fills `bytes` from the file's byte `offset` on. Throws `file-truncated` where the file ends before. */
+  async readInto(bytes: Uint8Array, offset: number): Promise<void> {
+    const { length } = bytes;
+    if (offset < 0 || offset + length > this.size) throw this.truncated(offset, length);
     let done = 0;
     while (done < length) {
       const { bytesRead } = await this.handle.read(
@@ -46,7 +54,6 @@ export class BinaryFile {
       if (bytesRead === 0) throw this.truncated(offset, length);
       done += bytesRead;
     }
-    return bytes;
   }
 
   private truncated(offset: number, length: number): DeltaloomError {
