@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DeltaloomError } from '../core/errors.js';
 import { explainReadError } from './binary-file.js';
+import { pythonTrim } from './python-strip.js';
 import { readTextFile } from './text-file.js';
 
 /** One line of a CrossFit file: an input and its accepted answers, at least one. */
@@ -35,9 +36,6 @@ export interface CrossFitTask {
   readonly samplings: readonly CrossFitSampling[];
 }
 
-/** What Python's `str.strip()` strips; `String.prototype.trim` differs in U+001C..1F, U+0085 and U+FEFF. */
-const PYTHON_SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
-const AROUND = new RegExp(`^[${PYTHON_SPACE}]+|[${PYTHON_SPACE}]+$`, 'g');
 const LINES_NAMED_IN_WARNING = 5;
 
 /**
@@ -57,7 +55,7 @@ export function parseCrossFit(text: string, file: string, hasByteOrderMark = fal
   const lines = text.split(/\r\n|\r|\n/);
   if (lines.at(-1) === '') lines.pop();
   for (const [index, raw] of lines.entries()) {
-    const line = raw.replace(AROUND, '');
+    const line = pythonTrim(raw);
     if (line === '') {
       emptyLines.push(index + 1);
       continue;

@@ -76,3 +76,13 @@ export async function readJsonFile(file: string): Promise<unknown> {
     });
   }
 }
+
+/** The same, or undefined where the file does not exist. */
+export async function readOptionalJsonFile(file: string): Promise<unknown> {
+  try {
+    return await readJsonFile(file);
+  } catch (error) {
+    if (error instanceof DeltaloomError && error.code === 'file-missing') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,184 @@
+/** Bytes of the UTF-8 character that begins with this byte; 1 for a byte that begins none. */
+export function byteLengthOfCharacter(firstByte: number): number {
+  if (firstByte < 0xc0) return 1;
+  if (firstByte < 0xe0) return 2;
+  return firstByte < 0xf0 ? 3 : 4;
+}
+
+/** A node and a byte share 31 bits of a hash key. */
+const MOST_NODES = 1 << 22;
+
+/**
+ * A trie over bytes, as one open-addressing hash table from (node, byte) to node: small, and a look-up costs a few
+ * nanoseconds.
+ */
+export class PieceTrie {
+  private readonly keys: Int32Array;
+  private readonly children: Int32Array;
+  private readonly shift: number;
+  /** Per node, the id of the piece that ends there, or -1. */
+  private readonly ids: Int32Array;
+
+  /** Of pieces that are equal, the first is kept. Throws RangeError for more than four million nodes. */
+  constructor(pieces: Iterable<{ readonly bytes: Uint8Array; readonly id: number }>) {
+    const list = [...pieces];
+    const mostNodes = list.reduce((sum, { bytes }) => sum + bytes.length, 1);
+    if (mostNodes > MOST_NODES) throw new RangeError(`Too many pieces: ${mostNodes} bytes in all.`);
+    const bits = Math.max(4, Math.ceil(Math.log2(mostNodes * 2)));
+    this.shift = 32 - bits;
+    this.keys = new Int32Array(1 << bits);
+    this.children = new Int32Array(1 << bits);
+    this.ids = new Int32Array(mostNodes).fill(-1);
+    let nodes = 1;
+    for (const { bytes, id } of list) {
+      let node = 0;
+      for (const byte of bytes) {
+        const slot = this.slot(node, byte);
+        if (this.keys[slot] === 0) {
+          this.keys[slot] = ((node << 8) | byte) + 1;
+          this.children[slot] = nodes++;
+        }
+        node = this.children[slot] as number;
+      }
+      if (this.ids[node] === -1) this.ids[node] = id;
+    }
+  }
+
+  /** The child of `node` (0: the root) by `byte`, or -1. */
+  child(node: number, byte: number): number {
+    const slot = this.slot(node, byte);
+    return this.keys[slot] === 0 ? -1 : (this.children[slot] as number);
+  }
+
+  /** The piece that ends at `node`, or -1. */
+  idAt(node: number): number {
+    return this.ids[node] as number;
+  }
+
+  /** Bytes of the longest piece that `text` has at `at`; 0 for none. */
+  longestPrefix(text: Uint8Array, at: number): number {
+    let longest = 0;
+    let node = 0;
+    for (let i = at; i < text.length; i++) {
+      node = this.child(node, text[i] as number);
+      if (node === -1) break;
+      if (this.idAt(node) !== -1) longest = i + 1 - at;
+    }
+    return longest;
+  }
+
+  private slot(node: number, byte: number): number {
+    const key = ((node << 8) | byte) + 1;
+    const mask = this.keys.length - 1;
+    let slot = Math.imul(key, 0x9e3779b1) >>> this.shift;
+    while (this.keys[slot] !== 0 && this.keys[slot] !== key) slot = (slot + 1) & mask;
+    return slot;
+  }
+}
+
+export interface UnigramPiece {
+  readonly bytes: Uint8Array;
+  readonly id: number;
+  readonly score: number;
+  /** Always wins over ordinary pieces. */
+  readonly isUserDefined: boolean;
+}
+
+/** What SentencePiece takes off the lowest score for an unknown character. */
+const UNKNOWN_PENALTY = 10;
+
+/** One piece of a segmentation: bytes [start, end) and an id, -1 where unknown. */
+export interface Segment {
+  readonly start: number;
+  readonly end: number;
+  readonly id: number;
+}
+
+/**
+ * Unigram segmentation by Viterbi over the bytes of normalized text. Sums of scores are kept in float32 and compared
+ * in float64, as SentencePiece up to 0.2.1 does: runs of one character have several segmentations of equal score, and only the
+ * same rounding lets the tie fall the same way.
+ */
+export class UnigramSegmenter {
+  private readonly trie: PieceTrie;
+  private readonly scores: Float32Array;
+  private readonly isUserDefined: Uint8Array;
+  private readonly highestScore: number;
+  private readonly unknownScore: number;
+  // The best path that ends before each byte; kept from call to call.
+  private bestScore = new Float32Array(1024);
+  private bestStart = new Int32Array(1024);
+  private bestId = new Int32Array(1024);
+
+  constructor(pieces: readonly UnigramPiece[], vocabularySize: number) {
+    this.trie = new PieceTrie(pieces);
+    this.scores = new Float32Array(vocabularySize);
+    this.isUserDefined = new Uint8Array(vocabularySize);
+    let lowest = Infinity;
+    let highest = -Infinity;
+    for (const { id, score, isUserDefined } of pieces) {
+      this.scores[id] = score;
+      this.isUserDefined[id] = isUserDefined ? 1 : 0;
+      if (isUserDefined) continue;
+      lowest = Math.min(lowest, score);
+      highest = Math.max(highest, score);
+    }
+    this.highestScore = highest;
+    this.unknownScore = Math.fround(lowest - UNKNOWN_PENALTY);
+  }
+
+  /** The best segmentation of `text`, first to last. */
+  segment(text: Uint8Array): Segment[] {
+    const size = text.length;
+    this.reserve(size + 1);
+    const { trie, scores, bestScore, bestStart, bestId } = this;
+    bestStart.fill(-1, 0, size + 1);
+    bestScore[0] = 0;
+    for (let start = 0; start < size;) {
+      const scoreHere = bestScore[start] as number;
+      const characterEnd = Math.min(start + byteLengthOfCharacter(text[start] as number), size);
+      let hasOneCharacter = false;
+      let node = 0;
+      for (let end = start + 1; end <= size; end++) {
+        node = trie.child(node, text[end - 1] as number);
+        if (node === -1) break;
+        const id = trie.idAt(node);
+        if (id === -1) continue;
+        const score =
+          this.isUserDefined[id] === 1
+            ? Math.fround((end - start) * this.highestScore) - 0.1
+            : (scores[id] as number);
+        const candidate = score + scoreHere;
+        if (bestStart[end] === -1 || candidate > (bestScore[end] as number)) {
+          bestScore[end] = candidate;
+          bestStart[end] = start;
+          bestId[end] = id;
+        }
+        if (end === characterEnd) hasOneCharacter = true;
+      }
+      if (!hasOneCharacter) {
+        const candidate = Math.fround(this.unknownScore + scoreHere);
+        if (bestStart[characterEnd] === -1 || candidate > (bestScore[characterEnd] as number)) {
+          bestScore[characterEnd] = candidate;
+          bestStart[characterEnd] = start;
+          bestId[characterEnd] = -1;
+        }
+      }
+      start = characterEnd;
+    }
+    const segments: Segment[] = [];
+    for (let end = size; end > 0;) {
+      const start = bestStart[end] as number;
+      segments.push({ start, end, id: bestId[end] as number });
+      end = start;
+    }
+    return segments.reverse();
+  }
+
+  private reserve(size: number): void {
+    if (size <= this.bestStart.length) return;
+    this.bestScore = new Float32Array(size * 2);
+    this.bestStart = new Int32Array(size * 2);
+    this.bestId = new Int32Array(size * 2);
+  }
+}
