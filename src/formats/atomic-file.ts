@@ -42,7 +42,8 @@ export function systemErrorCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
-function explainWriteError(error: unknown, file: string): unknown {
+/** Turns the system's refusal to write a file into an error for people. */
+export function explainWriteError(error: unknown, file: string): unknown {
   const known = WRITE_REMEDIES[systemErrorCode(error) ?? ''];
   if (known === undefined) return error;
   return new DeltaloomError(known.code, known.message, {

@@ -6,6 +6,7 @@ import { sha256File } from '../../formats/atomic-file.js';
 import type { DeltaConfiguration } from '../configuration.js';
 import { contentKey } from '../content-key.js';
 import type { MergeRecord, Provenance, ScoreMatrix } from '../records.js';
+import { recordId } from '../store.js';
 import { mergeCheckpoints } from './merge-checkpoints.js';
 import type { ChosenWeights, MergeBy } from './plan-merge.js';
 import { chooseWeights } from './plan-merge.js';
@@ -94,13 +95,15 @@ function mergeId(
   loraRule: string | null,
   key: string,
 ): string {
-  return [
-    deltaName,
-    label.replaceAll('/', '.'),
-    ...(temperature === null ? [] : [`t${temperature}`]),
-    ...(loraRule === 'products' ? ['products'] : []),
-    key.slice(0, 8),
-  ].join('-');
+  return recordId(
+    [
+      deltaName,
+      label.replaceAll('/', '.'),
+      temperature === null ? null : `t${temperature}`,
+      loraRule === 'products' ? loraRule : null,
+    ],
+    key,
+  );
 }
 
 /**

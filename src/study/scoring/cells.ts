@@ -32,8 +32,8 @@ export function requestedMatrices(
   });
 }
 
-/** How many digits of a digest a cell keeps: enough to tell two inputs apart, short enough to read. */
-const DIGITS = 12;
+/** How many digits of a digest a cell keeps: enough to see that an input changed; the key alone decides. */
+const DIGITS = 6;
 
 /**
  * A cell's key and inputs. What a method does not read is not part of its key: new target deltas leave the losses alone.
@@ -54,7 +54,7 @@ export function wantedCell(
     ...(method === 'weight-cosine-change' ? { initial: request.initial?.identity ?? null } : {}),
   };
   const inputs = {
-    method: `${method}.${granularity} version ${info.version}`,
+    method: `${method}.${granularity}.${info.version}`,
     settings: contentKey(settings),
     backbone: request.backboneFingerprint,
     source: source.sha256,

@@ -1,6 +1,8 @@
-import { appendFile, readFile, rm } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { z } from 'zod';
 import { GRANULARITIES, SCORE_METHODS } from '../../core/methods.js';
+import { explainWriteError, systemErrorCode } from '../../formats/atomic-file.js';
 import { provenanceSchema, scoreCellSchema } from '../records.js';
 
 /**
@@ -36,7 +38,7 @@ export class CellJournal {
     try {
       text = await readFile(this.file, 'utf8');
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      if (systemErrorCode(error) === 'ENOENT') return [];
       throw error;
     }
     return text.split('\n').flatMap((line) => parseEntry(line) ?? []);
@@ -45,7 +47,12 @@ export class CellJournal {
   /** Entries that belong together are written in one call: all or none of them survive a kill. */
   async append(entries: readonly JournalEntry[]): Promise<void> {
     if (entries.length === 0) return;
-    await appendFile(this.file, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+    try {
+      await mkdir(dirname(this.file), { recursive: true });
+      await appendFile(this.file, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+    } catch (error) {
+      throw explainWriteError(error, this.file);
+    }
   }
 
   /** Once its cells are in the matrices. */
