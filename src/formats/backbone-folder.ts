@@ -4,9 +4,9 @@ import { basename, join, resolve } from 'node:path';
 import { DeltaloomError } from '../core/errors.js';
 import { sizeOfShape } from '../core/tensor.js';
 import { sha256File, systemErrorCode, writeFileAtomically } from './atomic-file.js';
-import { BinaryFile } from './binary-file.js';
-import { decodeToFloat32, encodeFromFloat32 } from './element-types.js';
-import { encodeSafetensorsHeader, readSafetensorsHeader, type StoredTensor } from './safetensors.js';
+import { encodeFromFloat32 } from './element-types.js';
+import { encodeSafetensorsHeader, readSafetensorsHeader } from './safetensors.js';
+import { isMappableFloat32, readStoredTensor, type StoredTensor } from './stored-tensor.js';
 import { readT5Config, type T5Config } from './t5-config.js';
 import { checkT5Weights } from './t5-weights.js';
 import { openTokenizer, type Tokenizer } from './tokenizer.js';
@@ -66,7 +66,7 @@ export async function openBackboneFolder(
     tokenizer,
     weights,
     isTied,
-    isFloat32: stored.every(({ dtype }) => dtype === 'F32'),
+    isFloat32: stored.every(isMappableFloat32),
     parameters: stored.reduce((sum, { shape }) => sum + sizeOfShape(shape), 0),
     files: [configFile, ...files, ...tokenizer.files],
     warnings,
@@ -130,8 +130,7 @@ async function convert(file: string, folder: BackboneFolder): Promise<Map<string
   await writeFileAtomically(file, async (handle) => {
     await handle.writeFile(header);
     for (const stored of folder.weights.values()) {
-      const bytes = await readStored(stored);
-      await handle.writeFile(encodeFromFloat32('F32', decodeToFloat32(stored.dtype, bytes)));
+      await handle.writeFile(encodeFromFloat32('F32', await readStoredTensor(stored)));
     }
   });
   const written = await readCached(file, folder);
@@ -142,10 +141,6 @@ async function convert(file: string, folder: BackboneFolder): Promise<Map<string
     });
   }
   return written;
-}
-
-async function readStored(stored: StoredTensor): Promise<Buffer> {
-  return BinaryFile.use(stored.file, (opened) => opened.read(stored.byteOffset, stored.byteLength));
 }
 
 async function findConfig(directory: string): Promise<string> {
@@ -208,7 +203,7 @@ async function decideTying(
     };
   }
   if (!config.scalesLogits) return { isTied: false, warnings: [] };
-  if (await hasSameBytes(head, shared)) {
+  if (await hasSameValues(head, shared)) {
     weights.delete('lm_head.weight');
     return { isTied: true, warnings: [] };
   }
@@ -220,9 +215,10 @@ async function decideTying(
   };
 }
 
-async function hasSameBytes(a: StoredTensor, b: StoredTensor): Promise<boolean> {
-  if (a.dtype !== b.dtype || a.byteLength !== b.byteLength) return false;
-  if (a.file === b.file && a.byteOffset === b.byteOffset) return true;
-  const [first, second] = await Promise.all([readStored(a), readStored(b)]);
-  return first.equals(second);
+async function hasSameValues(a: StoredTensor, b: StoredTensor): Promise<boolean> {
+  if (a.dtype !== b.dtype || a.shape.join() !== b.shape.join()) return false;
+  if (a.file === b.file && a.byteOffset === b.byteOffset && a.strides?.join() === b.strides?.join())
+    return true;
+  const [first, second] = await Promise.all([readStoredTensor(a), readStoredTensor(b)]);
+  return first.every((value, i) => Object.is(value, second[i]));
 }

@@ -6,23 +6,14 @@ import { BinaryFile } from './binary-file.js';
 import { findDuplicateKey } from './duplicate-keys.js';
 import {
   BYTES_PER_ELEMENT,
-  decodeToFloat32,
   encodeFromFloat32,
   isElementTypeName,
   type ElementTypeName,
   type WritableElementType,
 } from './element-types.js';
+import { readStoredTensor, type StoredTensor } from './stored-tensor.js';
 
-/** Where a tensor's bytes lie: little-endian, row-major, contiguous. */
-export interface StoredTensor {
-  readonly name: string;
-  readonly file: string;
-  readonly dtype: ElementTypeName;
-  readonly shape: readonly number[];
-  /** From the start of the file. */
-  readonly byteOffset: number;
-  readonly byteLength: number;
-}
+export type { StoredTensor } from './stored-tensor.js';
 
 export interface SafetensorsHeader {
   /** In the order of their data in the file. */
@@ -73,8 +64,7 @@ export async function readTensors(file: string, names?: Iterable<string>): Promi
     const result = new Map<string, Tensor>();
     for (const [name, stored] of tensors) {
       if (wanted !== undefined && !wanted.has(name)) continue;
-      const bytes = await opened.read(stored.byteOffset, stored.byteLength);
-      result.set(name, { shape: stored.shape, data: decodeToFloat32(stored.dtype, bytes) });
+      result.set(name, { shape: stored.shape, data: await readStoredTensor(stored, opened) });
     }
     return result;
   });

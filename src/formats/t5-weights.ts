@@ -1,5 +1,5 @@
 import { DeltaloomError } from '../core/errors.js';
-import type { StoredTensor } from './safetensors.js';
+import type { StoredTensor } from './stored-tensor.js';
 import type { T5Config } from './t5-config.js';
 
 /** Copies of `shared.weight` under other names. */

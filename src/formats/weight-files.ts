@@ -2,7 +2,9 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { DeltaloomError } from '../core/errors.js';
-import { readSafetensorsHeader, type StoredTensor } from './safetensors.js';
+import { readPyTorchStateDict } from './pytorch-checkpoint.js';
+import { readSafetensorsHeader } from './safetensors.js';
+import type { StoredTensor } from './stored-tensor.js';
 import { readJsonFile } from './text-file.js';
 
 export interface WeightFiles {
@@ -16,6 +18,7 @@ type ReadTensorList = (file: string) => Promise<ReadonlyMap<string, StoredTensor
 /** In the order of preference: what can be mapped and checked most simply comes first. */
 const LAYOUTS: readonly { file: string; read: ReadTensorList }[] = [
   { file: 'model.safetensors', read: async (file) => (await readSafetensorsHeader(file)).tensors },
+  { file: 'pytorch_model.bin', read: readPyTorchStateDict },
 ];
 const OTHER_FRAMEWORKS = ['tf_model.h5', 'flax_model.msgpack', 'model.ckpt.index'];
 
