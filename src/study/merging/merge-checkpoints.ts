@@ -4,15 +4,15 @@ import type { Precision } from '../../core/averaging-weights.js';
 import { DeltaloomError } from '../../core/errors.js';
 import type { RuleDifference } from '../../core/lora-products.js';
 import { ProductSum, relativeDifference } from '../../core/lora-products.js';
-import type { MergePlan } from '../../core/merging.js';
+import type { MergePlan, MergeSource } from '../../core/merging.js';
 import { checkAgreement, tensorWeights, WeightedSum } from '../../core/merging.js';
 import { sizeOfShape } from '../../core/tensor.js';
 import type { DeltaConfiguration } from '../configuration.js';
 import { writeFileAtomically } from '../../formats/atomic-file.js';
-import type { SafetensorsHeader, StoredTensor } from '../../formats/safetensors.js';
+import type { StoredTensor } from '../../formats/safetensors.js';
 import { encodeSafetensorsHeader, readSafetensorsHeader } from '../../formats/safetensors.js';
-import type { StretchValues } from './source-reader.js';
-import { refuseNotFinite, SourceReader } from './source-reader.js';
+import type { FileLayout, StretchValues } from './source-reader.js';
+import { readLayout, refuseNotFinite, SourceReader } from './source-reader.js';
 import type { Stretch } from './stretches.js';
 import { stretchesOf } from './stretches.js';
 
@@ -38,8 +38,10 @@ export interface MergedFile {
   readonly loraRuleDifference: number | null;
 }
 
-/** How many sources are read while as many are added up; see {@link WeightedSum.addAll}. */
+/** How many sources are added up at once; see {@link WeightedSum.addAll}. */
 const SOURCES_AT_ONCE = 4;
+/** How many such groups are read ahead while one is added up: the wait for single files then overlaps. */
+const GROUPS_AHEAD = 2;
 
 /**
  * Merges checkpoints on disk into `output`, which appears complete or not at all. Sources that no part weighs are not
@@ -65,18 +67,22 @@ export async function mergeCheckpoints(
     parts: plan.parts,
     weights: plan.weights.map((row) => weighed.map(({ column }) => row[column] ?? 0)),
   };
+  const header = await readSafetensorsHeader(first.source.file);
   const merge = new Merge(
     weighed.map(({ source }) => source),
     used,
     options,
-    await readSafetensorsHeader(first.source.file),
+    header.tensors,
+    await readLayout(header),
   );
   return merge.write(output);
 }
 
 class Merge {
-  private readonly readers = Array.from({ length: 2 * SOURCES_AT_ONCE }, () => new SourceReader());
-  private readonly tensors: ReadonlyMap<string, StoredTensor>;
+  private readonly readers = Array.from(
+    { length: (1 + GROUPS_AHEAD) * SOURCES_AT_ONCE },
+    () => new SourceReader(),
+  );
   private readonly difference: RuleDifference = { squaredDifference: 0, squaredNorm: 0 };
   private isLora = false;
   private readonly precision: Precision;
@@ -85,9 +91,10 @@ class Merge {
     private readonly sources: readonly MergeFile[],
     private readonly plan: MergePlan,
     private readonly options: MergeOptions,
-    header: SafetensorsHeader,
+    /** Of the first source. */
+    private readonly tensors: ReadonlyMap<string, StoredTensor>,
+    private readonly layout: FileLayout,
   ) {
-    this.tensors = header.tensors;
     this.precision = options.precision ?? 'float64';
   }
 
@@ -133,13 +140,18 @@ class Merge {
     );
     const weights = new Map(stretch.tensors.map(({ name }) => [name, tensorWeights(name, this.plan)]));
     // The next sources are read while these are added up: disk and processor work at the same time.
-    let coming = this.readSources(0, stretch);
+    const coming: Promise<StretchValues[]>[] = [];
+    const readAhead = (start: number) => {
+      const group = this.readSources(start, stretch);
+      // A failed read is reported when it is awaited; until then it must not count as unhandled.
+      group.catch(() => undefined);
+      coming.push(group);
+    };
+    for (let ahead = 0; ahead < GROUPS_AHEAD; ahead++) readAhead(ahead * SOURCES_AT_ONCE);
     for (let start = 0; start < this.sources.length; start += SOURCES_AT_ONCE) {
       this.options.signal?.throwIfAborted();
-      const values = await coming;
-      coming = this.readSources(start + SOURCES_AT_ONCE, stretch);
-      // A failed read is reported when it is awaited; until then it must not count as unhandled.
-      coming.catch(() => undefined);
+      readAhead(start + GROUPS_AHEAD * SOURCES_AT_ONCE);
+      const values = (await coming.shift()) ?? [];
       const share = (name: string) => (weights.get(name) ?? []).slice(start, start + SOURCES_AT_ONCE);
       for (const [name, sum] of sums)
         sum.addAll(
@@ -153,7 +165,6 @@ class Merge {
         );
       }
     }
-    await coming;
     return this.finish(stretch, sums, products);
   }
 
@@ -185,9 +196,9 @@ class Merge {
   private async checkFinite(stretch: Stretch, merged: Iterable<Float32Array>): Promise<void> {
     for (const data of merged) {
       if (data.every((value) => Number.isFinite(value))) continue;
-      for (const { task, file } of this.sources) {
-        const values = await this.reader(0).read(file, await this.located(task, file, stretch));
-        refuseNotFinite([{ task, file, values }]);
+      for (const source of this.sources) {
+        const values = await this.readSource(0, source, stretch);
+        refuseNotFinite([{ task: source.task, file: source.file, values }]);
       }
       throw new DeltaloomError('merge-not-finite', 'The weighted sum is too large for float32.', {
         remedy: 'Check the weights and the sources: their values are finite, but far too large.',
@@ -197,36 +208,33 @@ class Merge {
 
   private async readSources(start: number, stretch: Stretch): Promise<StretchValues[]> {
     const some = this.sources.slice(start, start + SOURCES_AT_ONCE);
-    return Promise.all(
-      some.map(async ({ task, file }, j) =>
-        this.reader(start + j).read(file, await this.located(task, file, stretch)),
-      ),
-    );
+    return Promise.all(some.map((source, j) => this.readSource(start + j, source, stretch)));
   }
 
-  private reader(index: number): SourceReader {
+  private async readSource(index: number, source: MergeFile, stretch: Stretch): Promise<StretchValues> {
     const reader = this.readers[index % this.readers.length];
     if (reader === undefined) throw new RangeError(`no reader ${index}`);
-    return reader;
+    const [first] = this.sources;
+    if (first !== undefined) checkAgreement([describe(first), describe(source)]);
+    return reader.read(source.file, this.layout, stretch.tensors, () => this.located(source, stretch));
   }
 
   /** Where the stretch's tensors lie in another source's file, once that agrees with the first. */
-  private async located(task: string, file: string, stretch: Stretch): Promise<StoredTensor[]> {
-    const { tensors } = await readSafetensorsHeader(file);
+  private async located(source: MergeFile, stretch: Stretch): Promise<StoredTensor[]> {
+    const { tensors } = await readSafetensorsHeader(source.file);
     const [first] = this.sources;
-    const source = this.sources.find((candidate) => candidate.file === file);
-    if (first !== undefined && source !== undefined) {
+    if (first !== undefined) {
       checkAgreement([describe(first, this.tensors), describe(source, tensors)]);
     }
     return stretch.tensors.map(({ name }) => {
       const stored = tensors.get(name);
-      if (stored === undefined) throw new Error(`'${task}' lost '${name}'`);
+      if (stored === undefined) throw new Error(`'${source.task}' lost '${name}'`);
       return stored;
     });
   }
 }
 
-function describe(source: MergeFile, tensors: ReadonlyMap<string, StoredTensor>) {
+function describe(source: MergeFile, tensors: ReadonlyMap<string, StoredTensor> = new Map()): MergeSource {
   return {
     label: source.task,
     file: source.file,

@@ -1,57 +1,102 @@
 import { DeltaloomError } from '../../core/errors.js';
 import { BinaryFile } from '../../formats/binary-file.js';
 import { decodeToFloat32 } from '../../formats/element-types.js';
-import type { StoredTensor } from '../../formats/safetensors.js';
+import type { SafetensorsHeader, StoredTensor } from '../../formats/safetensors.js';
 
 /** The float32 values of some tensors of one source, by name; views of the reader's memory until it is used again. */
 export type StretchValues = ReadonlyMap<string, Float32Array>;
 
+/** How the first source's file is laid out: most others, written by one program, are laid out alike byte by byte. */
+export interface FileLayout {
+  readonly size: number;
+  /** Everything before the first tensor. */
+  readonly head: Uint8Array;
+}
+
+export async function readLayout(header: SafetensorsHeader): Promise<FileLayout> {
+  const [first] = header.tensors.values();
+  if (first === undefined) return { size: 0, head: new Uint8Array() };
+  return BinaryFile.use(first.file, async (opened) => ({
+    size: opened.size,
+    head: await opened.read(0, first.byteOffset),
+  }));
+}
+
 /**
  * Reads the same tensors out of one file after another into memory of its own, used over and over: what many sources cost
- * is time, not memory. Tensors that lie side by side in the file, as written by one program, come with one read.
+ * is time, not memory. Tensors that lie side by side in the file come with one read.
  */
 export class SourceReader {
   private bytes = Buffer.from(new ArrayBuffer(0));
 
-  async read(file: string, tensors: readonly StoredTensor[]): Promise<StretchValues> {
-    const spans = adjoining(tensors);
+  /**
+   * @param tensors where they lie in the first source's file
+   * @param locate where they lie in this file, asked only if it is laid out differently
+   */
+  async read(
+    file: string,
+    layout: FileLayout,
+    tensors: readonly StoredTensor[],
+    locate: () => Promise<readonly StoredTensor[]>,
+  ): Promise<StretchValues> {
+    return BinaryFile.use(file, async (opened) => {
+      if (opened.size === layout.size) {
+        const head = { name: '', dtype: 'U8', byteOffset: 0, byteLength: layout.head.length } as const;
+        const found = await this.readRanges(opened, [head, ...tensors]);
+        if (layout.head.every((byte, i) => byte === found.get('')?.[i])) {
+          return this.decode(tensors, found);
+        }
+      }
+      const own = await locate();
+      return this.decode(own, await this.readRanges(opened, own));
+    });
+  }
+
+  private decode(tensors: readonly StoredTensor[], found: ReadonlyMap<string, Uint8Array>): StretchValues {
+    return new Map(
+      tensors.map(({ name, dtype }) => [name, decodeToFloat32(dtype, found.get(name) ?? new Uint8Array())]),
+    );
+  }
+
+  private async readRanges(
+    opened: BinaryFile,
+    ranges: readonly Range[],
+  ): Promise<ReadonlyMap<string, Uint8Array>> {
+    const spans = adjoining(ranges);
     // Every span begins at a multiple of 8, so that float32 values can be looked at where they lie.
     const room = spans.reduce((sum, { length }) => sum + aligned(length), 0);
     if (this.bytes.length < room) this.bytes = Buffer.from(new ArrayBuffer(room));
-    const values = new Map<string, Float32Array>();
-    await BinaryFile.use(file, async (opened) => {
-      let start = 0;
-      for (const span of spans) {
-        await opened.readInto(this.bytes.subarray(start, start + span.length), span.offset);
-        for (const tensor of span.tensors) {
-          const from = start + tensor.byteOffset - span.offset;
-          values.set(
-            tensor.name,
-            decodeToFloat32(tensor.dtype, this.bytes.subarray(from, from + tensor.byteLength)),
-          );
-        }
-        start += aligned(span.length);
+    const found = new Map<string, Uint8Array>();
+    let start = 0;
+    for (const span of spans) {
+      await opened.readInto(this.bytes.subarray(start, start + span.length), span.offset);
+      for (const { name, byteOffset, byteLength } of span.ranges) {
+        const from = start + byteOffset - span.offset;
+        found.set(name, this.bytes.subarray(from, from + byteLength));
       }
-    });
-    return values;
+      start += aligned(span.length);
+    }
+    return found;
   }
 }
+
+type Range = Pick<StoredTensor, 'name' | 'byteOffset' | 'byteLength'>;
 
 interface Span {
   readonly offset: number;
   length: number;
-  readonly tensors: StoredTensor[];
+  readonly ranges: Range[];
 }
 
-function adjoining(tensors: readonly StoredTensor[]): Span[] {
+function adjoining(ranges: readonly Range[]): Span[] {
   const spans: Span[] = [];
-  for (const tensor of [...tensors].sort((a, b) => a.byteOffset - b.byteOffset)) {
+  for (const range of [...ranges].sort((a, b) => a.byteOffset - b.byteOffset)) {
     const last = spans.at(-1);
-    if (last !== undefined && last.offset + last.length === tensor.byteOffset) {
-      last.length += tensor.byteLength;
-      last.tensors.push(tensor);
+    if (last !== undefined && last.offset + last.length === range.byteOffset) {
+      last.length += range.byteLength;
+      last.ranges.push(range);
     } else {
-      spans.push({ offset: tensor.byteOffset, length: tensor.byteLength, tensors: [tensor] });
+      spans.push({ offset: range.byteOffset, length: range.byteLength, ranges: [range] });
     }
   }
   return spans;
