@@ -9,6 +9,7 @@ import type {
   HostTensor,
   Program,
 } from './contract.js';
+import { registerGradients } from './gradients.js';
 import { readFrozenValues } from './frozen-values.js';
 import { checkInputs, isDeviceTensor } from './run-inputs.js';
 
@@ -27,7 +28,11 @@ export class EagerEngine implements Engine {
     /** Name of a registered TensorFlow.js backend. */
     private readonly backend: string,
     readonly versions: Readonly<Record<string, string>>,
-  ) {}
+  ) {
+    registerGradients();
+    // Without it the plain backend advertises another package on the terminal.
+    tf.enableProdMode();
+  }
 
   async compile<Input extends string, Output extends string>(
     program: Program<Input, Output>,

@@ -66,6 +66,15 @@ export function normaliseAxis(axis: number, rank: number): number {
   return axis < 0 ? axis + rank : axis;
 }
 
+const product: Inference = (inputs, { transposeA, transposeB }) => {
+  const a = input(inputs, 'a').shape;
+  const b = input(inputs, 'b').shape;
+  const rows = a.at(transposeA === true ? -1 : -2) ?? 0;
+  const columns = b.at(transposeB === true ? -2 : -1) ?? 0;
+  const batch = backend_util.assertAndGetBroadcastShape(a.slice(0, -2), b.slice(0, -2));
+  return { dtype: 'float32', shape: [...batch, rows, columns] };
+};
+
 /** Result shapes of every kernel the tracer knows. */
 export const KERNEL_SHAPES: Readonly<Record<string, Inference>> = {
   ...Object.fromEntries(
@@ -100,6 +109,9 @@ export const KERNEL_SHAPES: Readonly<Record<string, Inference>> = {
       'ZerosLike',
       'OnesLike',
       'Cumsum',
+      'LeakyRelu',
+      'Relu6',
+      'Reverse',
     ].map((name) => [name, unary]),
   ),
   ...Object.fromEntries(
@@ -116,13 +128,19 @@ export const KERNEL_SHAPES: Readonly<Record<string, Inference>> = {
       'SquaredDifference',
       'LogicalAnd',
       'LogicalOr',
+      'LogicalXor',
     ].map((name) => [name, binary]),
   ),
   ...Object.fromEntries(
     ['Equal', 'NotEqual', 'Less', 'LessEqual', 'Greater', 'GreaterEqual'].map((name) => [name, comparison]),
   ),
   ...Object.fromEntries(['Sum', 'Mean', 'Max', 'Min', 'Prod', 'All', 'Any'].map((name) => [name, reduction])),
-  IsNan: (inputs) => ({ dtype: 'bool', shape: input(inputs, 'x').shape }),
+  ...Object.fromEntries(
+    ['IsNan', 'IsInf', 'IsFinite'].map((name) => [
+      name,
+      (inputs: Inputs): Result => ({ dtype: 'bool', shape: input(inputs, 'x').shape }),
+    ]),
+  ),
   Softmax: unaryOf('logits'),
   LogSoftmax: unaryOf('logits'),
   AddN: (inputs) => {
@@ -148,23 +166,33 @@ export const KERNEL_SHAPES: Readonly<Record<string, Inference>> = {
     const x = input(inputs, 'x');
     return { dtype: x.dtype, shape: (perm as number[]).map((axis) => x.shape[axis] ?? 0) };
   },
-  BatchMatMul: (inputs, { transposeA, transposeB }) => {
-    const a = input(inputs, 'a').shape;
-    const b = input(inputs, 'b').shape;
-    const rows = a.at(transposeA === true ? -1 : -2) ?? 0;
-    const columns = b.at(transposeB === true ? -2 : -1) ?? 0;
-    const batch = backend_util.assertAndGetBroadcastShape(a.slice(0, -2), b.slice(0, -2));
-    return { dtype: 'float32', shape: [...batch, rows, columns] };
-  },
+  BatchMatMul: product,
+  _FusedMatMul: product,
   GatherV2: (inputs, { axis, batchDims }) => {
-    if (((batchDims as number | undefined) ?? 0) !== 0)
-      throw new Error('gather with batch dimensions can not be traced.');
     const x = input(inputs, 'x');
+    const batch = (batchDims as number | undefined) ?? 0;
     const at = normaliseAxis(axis as number, x.shape.length);
+    if (batch !== 0 && batch !== at)
+      throw new Error('gather along a later axis than the first of a batch can not be traced.');
+    const { shape } = input(inputs, 'indices');
     return {
       dtype: x.dtype,
-      shape: [...x.shape.slice(0, at), ...input(inputs, 'indices').shape, ...x.shape.slice(at + 1)],
+      shape: [...x.shape.slice(0, at), ...shape.slice(batch), ...x.shape.slice(at + 1)],
     };
+  },
+  GatherNd: (inputs) => {
+    const params = input(inputs, 'params');
+    const { shape } = input(inputs, 'indices');
+    return { dtype: params.dtype, shape: [...shape.slice(0, -1), ...params.shape.slice(shape.at(-1) ?? 0)] };
+  },
+  TensorScatterUpdate: unaryOf('tensor'),
+  TopK: (inputs, { k }) => {
+    const x = input(inputs, 'x');
+    const shape = [...x.shape.slice(0, -1), k as number];
+    return [
+      { dtype: x.dtype, shape },
+      { dtype: 'int32', shape },
+    ];
   },
   UnsortedSegmentSum: (inputs, { numSegments }) => {
     const x = input(inputs, 'x');

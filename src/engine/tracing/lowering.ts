@@ -278,6 +278,11 @@ export class Lowering {
     );
   }
 
+  /** A tensor flattened to rows of its last axis. */
+  rows(name: string, [width]: Pair): string {
+    return this.apply('Reshape', [name, this.builder.constant('int64', [2], [-1, width])]);
+  }
+
   /** The tensor with every element stored, for operations that look at shapes. */
   full(value: Lowered): string {
     if (sameShape(value.stored, value.shape)) return value.name;

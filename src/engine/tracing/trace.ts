@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { DeltaloomError } from '../../core/errors.js';
 import type { ElementType, FrozenTensors, Program } from '../contract.js';
+import { registerGradients } from '../gradients.js';
 import type { KernelNode, Trace, TracedTensor } from './graph.js';
 import { KERNEL_SHAPES } from './kernel-shapes.js';
 
@@ -119,37 +120,9 @@ function tracingBackend(): TracingBackend {
       },
     });
   }
-  useSymbolicGradients();
+  registerGradients();
   backend = created;
   return created;
-}
-
-/**
- * TensorFlow.js's own gradients of Sum and Mean call `ones(shape)`, which would allocate an array of the primes' product;
- * these are the same with `onesLike`.
- */
-function useSymbolicGradients(): void {
-  for (const kernelName of ['Sum', 'Mean']) {
-    tf.unregisterGradient(kernelName);
-    tf.registerGradient({
-      kernelName,
-      inputsToSave: ['x'],
-      gradFunc: (dy, saved, attributes) => {
-        const x = saved[0];
-        if (x === undefined || Array.isArray(dy))
-          throw new Error(`The gradient of ${kernelName} got no input.`);
-        const axes = tf.util.parseAxisParam((attributes as { axis: number | number[] }).axis, x.shape);
-        const kept = x.shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
-        const count = axes.reduce((product, axis) => product * (x.shape[axis] ?? 1), 1);
-        return {
-          x: () => {
-            const spread = tf.mul(tf.reshape(dy, kept), tf.onesLike(x));
-            return kernelName === 'Mean' ? tf.div(spread, tf.scalar(count, 'float32')) : spread;
-          },
-        };
-      },
-    });
-  }
 }
 
 /**
