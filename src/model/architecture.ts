@@ -1,0 +1,122 @@
+import { sizeOfShape } from '../core/tensor.js';
+
+/** What the computation needs to know of a T5. A parsed `config.json` (formats/t5-config) is one. */
+export interface T5Architecture {
+  readonly vocabularySize: number;
+  /** d_model. */
+  readonly modelSize: number;
+  /** d_kv: size of one head. */
+  readonly headSize: number;
+  /** d_ff. */
+  readonly feedForwardSize: number;
+  readonly heads: number;
+  readonly encoderBlocks: number;
+  readonly decoderBlocks: number;
+  readonly relativeBuckets: number;
+  readonly relativeMaxDistance: number;
+  readonly layerNormEpsilon: number;
+  readonly feedForward: 'relu' | 'gated-gelu';
+  /** Decoder outputs are multiplied by d_model^-0.5 before the logits (v1.0). */
+  readonly scalesLogits: boolean;
+  readonly padId: number;
+  readonly eosId: number;
+  readonly decoderStartId: number;
+}
+
+export const STACKS = ['encoder', 'decoder'] as const;
+export type Stack = (typeof STACKS)[number];
+
+/** The name of the token embedding, and of the output weight where it is not the embedding itself. */
+export const EMBEDDING = 'shared.weight';
+export const OUTPUT = 'lm_head.weight';
+
+/** Heads times head size: the width of queries, keys and values. Differs from d_model in T5-3B. */
+export function innerSize(architecture: T5Architecture): number {
+  return architecture.heads * architecture.headSize;
+}
+
+export function blockCount(architecture: T5Architecture, stack: Stack): number {
+  return stack === 'encoder' ? architecture.encoderBlocks : architecture.decoderBlocks;
+}
+
+/** `encoder.block.0`, ..., `decoder.block.N`, in the order of computation. */
+export function blockNames(architecture: T5Architecture): string[] {
+  return STACKS.flatMap((stack) =>
+    Array.from({ length: blockCount(architecture, stack) }, (_, index) => `${stack}.block.${index}`),
+  );
+}
+
+/** The three kinds of sublayer: an encoder block has the first and the last, a decoder block all. */
+export type SublayerKind = 'self-attention' | 'cross-attention' | 'feed-forward';
+
+export interface Sublayer {
+  /** For example `decoder.block.1.layer.2`. */
+  readonly name: string;
+  readonly kind: SublayerKind;
+}
+
+export function sublayersOf(stack: Stack, block: number): Sublayer[] {
+  const kinds: SublayerKind[] =
+    stack === 'encoder'
+      ? ['self-attention', 'feed-forward']
+      : ['self-attention', 'cross-attention', 'feed-forward'];
+  return kinds.map((kind, index) => ({ name: `${stack}.block.${block}.layer.${index}`, kind }));
+}
+
+/** All sublayers in the order of computation. */
+export function sublayers(architecture: T5Architecture): Sublayer[] {
+  return STACKS.flatMap((stack) =>
+    Array.from({ length: blockCount(architecture, stack) }, (_, block) => sublayersOf(stack, block)).flat(),
+  );
+}
+
+/** Hugging Face's name of the attention module inside a sublayer. */
+export function attentionModule(sublayer: Sublayer): string {
+  return `${sublayer.name}.${sublayer.kind === 'cross-attention' ? 'EncDecAttention' : 'SelfAttention'}`;
+}
+
+export function relativeBiasName(stack: Stack): string {
+  return `${stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight`;
+}
+
+/** Names and shapes of all backbone weights; without `lm_head` where the output is tied to the embedding. */
+export function backboneShapes(
+  architecture: T5Architecture,
+  { tied }: { tied: boolean },
+): Map<string, readonly number[]> {
+  const { modelSize, vocabularySize, feedForwardSize, relativeBuckets, heads } = architecture;
+  const inner = innerSize(architecture);
+  const shapes = new Map<string, readonly number[]>([[EMBEDDING, [vocabularySize, modelSize]]]);
+  for (const stack of STACKS) {
+    for (let block = 0; block < blockCount(architecture, stack); block++) {
+      for (const sublayer of sublayersOf(stack, block)) {
+        if (sublayer.kind === 'feed-forward') {
+          const dense = `${sublayer.name}.DenseReluDense`;
+          const inputs = architecture.feedForward === 'relu' ? ['wi'] : ['wi_0', 'wi_1'];
+          for (const input of inputs) shapes.set(`${dense}.${input}.weight`, [feedForwardSize, modelSize]);
+          shapes.set(`${dense}.wo.weight`, [modelSize, feedForwardSize]);
+        } else {
+          const attention = attentionModule(sublayer);
+          for (const projection of ['q', 'k', 'v']) {
+            shapes.set(`${attention}.${projection}.weight`, [inner, modelSize]);
+          }
+          shapes.set(`${attention}.o.weight`, [modelSize, inner]);
+          if (block === 0 && sublayer.kind === 'self-attention') {
+            shapes.set(relativeBiasName(stack), [relativeBuckets, heads]);
+          }
+        }
+        shapes.set(`${sublayer.name}.layer_norm.weight`, [modelSize]);
+      }
+    }
+    shapes.set(`${stack}.final_layer_norm.weight`, [modelSize]);
+  }
+  if (!tied) shapes.set(OUTPUT, [vocabularySize, modelSize]);
+  return shapes;
+}
+
+/** The number of parameters of tensors of these shapes. */
+export function countParameters(shapes: ReadonlyMap<string, readonly number[]>): number {
+  let count = 0;
+  for (const shape of shapes.values()) count += sizeOfShape(shape);
+  return count;
+}
