@@ -1,5 +1,3 @@
-import { sizeOfShape } from '../core/tensor.js';
-
 /** What the computation needs to know of a T5. A parsed `config.json` (formats/t5-config) is one. */
 export interface T5Architecture {
   readonly vocabularySize: number;
@@ -77,46 +75,4 @@ export function attentionModule(sublayer: Sublayer): string {
 
 export function relativeBiasName(stack: Stack): string {
   return `${stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight`;
-}
-
-/** Names and shapes of all backbone weights; without `lm_head` where the output is tied to the embedding. */
-export function backboneShapes(
-  architecture: T5Architecture,
-  { tied }: { tied: boolean },
-): Map<string, readonly number[]> {
-  const { modelSize, vocabularySize, feedForwardSize, relativeBuckets, heads } = architecture;
-  const inner = innerSize(architecture);
-  const shapes = new Map<string, readonly number[]>([[EMBEDDING, [vocabularySize, modelSize]]]);
-  for (const stack of STACKS) {
-    for (let block = 0; block < blockCount(architecture, stack); block++) {
-      for (const sublayer of sublayersOf(stack, block)) {
-        if (sublayer.kind === 'feed-forward') {
-          const dense = `${sublayer.name}.DenseReluDense`;
-          const inputs = architecture.feedForward === 'relu' ? ['wi'] : ['wi_0', 'wi_1'];
-          for (const input of inputs) shapes.set(`${dense}.${input}.weight`, [feedForwardSize, modelSize]);
-          shapes.set(`${dense}.wo.weight`, [modelSize, feedForwardSize]);
-        } else {
-          const attention = attentionModule(sublayer);
-          for (const projection of ['q', 'k', 'v']) {
-            shapes.set(`${attention}.${projection}.weight`, [inner, modelSize]);
-          }
-          shapes.set(`${attention}.o.weight`, [modelSize, inner]);
-          if (block === 0 && sublayer.kind === 'self-attention') {
-            shapes.set(relativeBiasName(stack), [relativeBuckets, heads]);
-          }
-        }
-        shapes.set(`${sublayer.name}.layer_norm.weight`, [modelSize]);
-      }
-    }
-    shapes.set(`${stack}.final_layer_norm.weight`, [modelSize]);
-  }
-  if (!tied) shapes.set(OUTPUT, [vocabularySize, modelSize]);
-  return shapes;
-}
-
-/** The number of parameters of tensors of these shapes. */
-export function countParameters(shapes: ReadonlyMap<string, readonly number[]>): number {
-  let count = 0;
-  for (const shape of shapes.values()) count += sizeOfShape(shape);
-  return count;
 }

@@ -1,0 +1,302 @@
+import * as tf from '@tensorflow/tfjs';
+import type { Tensor as TfTensor } from '@tensorflow/tfjs';
+import type { DeltaSettings } from '../../core/delta-settings.js';
+import type { Program } from '../../engine/contract.js';
+import { blockCount, blockNames, STACKS, type T5Architecture } from '../../model/architecture.js';
+import type { Dropout } from '../../model/dropout.js';
+import { meanTokenLoss, tokenLosses } from '../../model/loss.js';
+import type { Network } from '../../model/network.js';
+import { clipByGlobalNorm, globalNorm } from '../../model/optimizers/clipping.js';
+import type { Optimizer } from '../../model/optimizers/contract.js';
+import { decode, encode, outputLogits, type StackOutput } from '../../model/stack.js';
+import {
+  hiddenCosine,
+  klDivergence,
+  logProbabilities,
+  tokenStatistics,
+} from '../../model/sweep-statistics.js';
+import {
+  decoderInputs,
+  decoderSignatures,
+  deltaInput,
+  deltaSignatures,
+  dropoutOf,
+  dropoutSignatures,
+  encoderInputs,
+  encoderSignatures,
+  float32,
+  input,
+  stateInput,
+  type Inputs,
+  type Signatures,
+} from './program-inputs.js';
+
+/** What the programs of one model have in common. */
+export interface ProgramModel {
+  readonly architecture: T5Architecture;
+  readonly tied: boolean;
+  readonly delta: DeltaSettings | null;
+  /** Names and shapes of what is trained: the delta, or every parameter in pretraining; empty without a delta. */
+  readonly trained: ReadonlyMap<string, readonly number[]>;
+  /** Pretraining: the backbone's own weights are the trained tensors. */
+  readonly trainsBackbone: boolean;
+  readonly prefix: number;
+}
+
+type Frozen = (name: string) => TfTensor;
+
+export function network(
+  model: ProgramModel,
+  inputs: Inputs,
+  frozen: Frozen,
+  dropout: Dropout | null,
+): Network {
+  const trained = (name: string) => input(inputs, deltaInput(name));
+  return {
+    architecture: model.architecture,
+    weights: model.trainsBackbone ? trained : frozen,
+    tied: model.tied,
+    trainable: model.trainsBackbone,
+    delta: model.delta === null ? null : { settings: model.delta, tensors: trained },
+    dropout,
+  };
+}
+
+function forwardSignatures(model: ProgramModel): Signatures {
+  return {
+    ...encoderSignatures(model.prefix),
+    ...decoderSignatures(model.prefix),
+    ...deltaSignatures(model.trained),
+  };
+}
+
+function forward(net: Network, inputs: Inputs): { encoder: StackOutput; decoder: StackOutput } {
+  const encoder = encode(net, encoderInputs(inputs));
+  return { encoder, decoder: decode(net, decoderInputs(inputs, encoder.hidden)) };
+}
+
+function flat(tensor: TfTensor): TfTensor {
+  const [batch = 0, length = 0] = tensor.shape;
+  return tf.reshape(tensor, [batch * length]);
+}
+
+/** Mean token loss, logits [batch, target, vocabulary] and the encoder's last hidden state [batch, source, d_model]. */
+export function logitsProgram(model: ProgramModel): Program {
+  return {
+    name: 'logits',
+    inputs: forwardSignatures(model),
+    outputs: ['loss', 'logits', 'encoderLastHiddenState'],
+    compute: (inputs, frozen) => {
+      const net = network(model, inputs, frozen, null);
+      const { encoder, decoder } = forward(net, inputs);
+      const { logits } = outputLogits(net, decoder.hidden);
+      const losses = tokenLosses(net, decoder.hidden, flat(input(inputs, 'labels')));
+      const [batch = 0, source = 0] = input(inputs, 'inputIds').shape;
+      const target = input(inputs, 'labels').shape[1] ?? 0;
+      const { vocabularySize, modelSize } = model.architecture;
+      return {
+        loss: meanTokenLoss(losses, flat(input(inputs, 'labelMask'))),
+        logits: tf.reshape(logits, [batch, target, vocabularySize]),
+        encoderLastHiddenState: tf.reshape(encoder.hidden, [batch, source, modelSize]),
+      };
+    },
+  };
+}
+
+/** Outputs of the teacher: `logProbabilities` [batch * target, vocabulary] and one hidden state per block. */
+export function teacherOutputs(architecture: T5Architecture): string[] {
+  return ['logProbabilities', ...blockNames(architecture)];
+}
+
+function blockStates(outputs: { encoder: StackOutput; decoder: StackOutput }): TfTensor[] {
+  return [...outputs.encoder.blocks, ...outputs.decoder.blocks];
+}
+
+/** The target's own distributions and hidden states, flattened over batch and length. */
+export function teachProgram(model: ProgramModel): Program {
+  return {
+    name: 'teach',
+    inputs: forwardSignatures(model),
+    outputs: teacherOutputs(model.architecture),
+    compute: (inputs, frozen) => {
+      const net = network(model, inputs, frozen, null);
+      const outputs = forward(net, inputs);
+      const result: Record<string, TfTensor> = {
+        logProbabilities: logProbabilities(outputLogits(net, outputs.decoder.hidden).logits),
+      };
+      const states = blockStates(outputs);
+      blockNames(model.architecture).forEach((name, index) => {
+        const state = states[index];
+        if (state !== undefined) result[name] = state;
+      });
+      return result;
+    },
+  };
+}
+
+/** Inputs of a sweep that come from the teacher, by the teacher's output. */
+export const teacherInput = (output: string): string => `teacher/${output}`;
+
+/** Everything that one forward pass says of a delta on a batch; see `SweepStatistics`. */
+export function sweepProgram(model: ProgramModel, withTeacher: boolean): Program {
+  const { architecture } = model;
+  const signatures = forwardSignatures(model);
+  if (withTeacher) {
+    signatures[teacherInput('logProbabilities')] = float32('labelRows', architecture.vocabularySize);
+    for (const stack of STACKS) {
+      for (let block = 0; block < blockCount(architecture, stack); block++) {
+        const rows = stack === 'encoder' ? 'sourceRows' : 'labelRows';
+        signatures[teacherInput(`${stack}.block.${block}`)] = float32(rows, architecture.modelSize);
+      }
+    }
+  }
+  return {
+    name: withTeacher ? 'sweep-with-teacher' : 'sweep',
+    inputs: signatures,
+    outputs: ['loss', 'el2n', 'logitsLabelCosine', ...(withTeacher ? ['klDivergence', 'hiddenCosine'] : [])],
+    compute: (inputs, frozen) => {
+      const net = network(model, inputs, frozen, null);
+      const outputs = forward(net, inputs);
+      const mask = input(inputs, 'labelMask');
+      const counted = (values: TfTensor) => tf.mul(values, flat(mask));
+      const logProbability = logProbabilities(outputLogits(net, outputs.decoder.hidden).logits);
+      const statistics = tokenStatistics(logProbability, flat(input(inputs, 'labels')));
+      const result: Record<string, TfTensor> = {
+        loss: counted(statistics.loss),
+        el2n: counted(statistics.el2n),
+        logitsLabelCosine: counted(statistics.logitsLabelCosine),
+      };
+      if (withTeacher) {
+        const teacher = (name: string, like: TfTensor) =>
+          tf.reshape(input(inputs, teacherInput(name)), like.shape);
+        result['klDivergence'] = counted(
+          klDivergence(teacher('logProbabilities', logProbability), logProbability),
+        );
+        const states = blockStates(outputs);
+        const cosines = blockNames(architecture).map((name, index) => {
+          const state = states[index];
+          if (state === undefined) throw new RangeError(`No hidden state of ${name}.`);
+          const rows = name.startsWith('encoder') ? input(inputs, 'inputMask') : mask;
+          const [batch = 0] = rows.shape;
+          return tf.reshape(hiddenCosine(teacher(name, state), state, rows), [1, batch]);
+        });
+        result['hiddenCosine'] = tf.concat(cosines, 0);
+      }
+      return result;
+    },
+  };
+}
+
+/** Mean token loss and its gradients with respect to everything that is trained. */
+function lossAndGradients(
+  model: ProgramModel,
+  inputs: Inputs,
+  frozen: Frozen,
+  dropoutRate: number,
+): { loss: TfTensor; gradients: TfTensor[] } {
+  const names = [...model.trained.keys()];
+  const lossOf = (...trained: TfTensor[]): tf.Scalar => {
+    const replaced: Record<string, TfTensor> = { ...inputs };
+    names.forEach((name, index) => {
+      const tensor = trained[index];
+      if (tensor !== undefined) replaced[deltaInput(name)] = tensor;
+    });
+    const net = network(model, replaced, frozen, dropoutOf(inputs, dropoutRate));
+    const { decoder } = forward(net, replaced);
+    const losses = tokenLosses(net, decoder.hidden, flat(input(inputs, 'labels')));
+    return meanTokenLoss(losses, flat(input(inputs, 'labelMask'))).asScalar();
+  };
+  const { value, grads } = tf.valueAndGrads(lossOf)(names.map((name) => input(inputs, deltaInput(name))));
+  return { loss: value, gradients: grads };
+}
+
+export const gradientOutput = (name: string): string => `gradient/${name}`;
+
+/** The gradients themselves, for checks. */
+export function gradientsProgram(model: ProgramModel): Program {
+  const names = [...model.trained.keys()];
+  return {
+    name: 'gradients',
+    inputs: forwardSignatures(model),
+    outputs: ['loss', ...names.map(gradientOutput)],
+    compute: (inputs, frozen) => {
+      const { loss, gradients } = lossAndGradients(model, inputs, frozen, 0);
+      const result: Record<string, TfTensor> = { loss };
+      gradients.forEach((gradient, index) => {
+        result[gradientOutput(names[index] ?? '')] = gradient;
+      });
+      return result;
+    },
+  };
+}
+
+/** Loss and the squared norm of every gradient, in the order of the trained tensors: `squaredNorms` [count]. */
+export function gradientNormsProgram(model: ProgramModel): Program {
+  return {
+    name: 'gradient-norms',
+    inputs: forwardSignatures(model),
+    outputs: ['loss', 'squaredNorms'],
+    compute: (inputs, frozen) => {
+      const { loss, gradients } = lossAndGradients(model, inputs, frozen, 0);
+      const squares = gradients.map((gradient) => tf.reshape(tf.sum(tf.mul(gradient, gradient)), [1]));
+      return { loss, squaredNorms: tf.concat(squares, 0) };
+    },
+  };
+}
+
+/** A state tensor of an optimizer: `<parameter>.<state>`, as the reference's checkpoints name it. */
+export function optimizerShapes(model: ProgramModel, optimizer: Optimizer): Map<string, readonly number[]> {
+  const shapes = new Map<string, readonly number[]>();
+  for (const [name, shape] of model.trained) {
+    for (const [state, stateShape] of Object.entries(optimizer.stateShapes(shape))) {
+      shapes.set(`${name}.${state}`, stateShape);
+    }
+  }
+  return shapes;
+}
+
+/** One training step: loss, backward pass, clipping and optimizer in one program. */
+export function trainStepProgram(
+  model: ProgramModel,
+  optimizer: Optimizer,
+  options: { readonly clip: number; readonly dropout: number },
+): Program {
+  const names = [...model.trained.keys()];
+  const states = optimizerShapes(model, optimizer);
+  const stateSignatures: Signatures = {};
+  for (const [name, shape] of states) stateSignatures[stateInput(name)] = float32(...shape);
+  return {
+    name: 'train-step',
+    inputs: {
+      ...forwardSignatures(model),
+      ...(options.dropout > 0 ? dropoutSignatures() : {}),
+      ...stateSignatures,
+      learningRate: float32(1),
+      first: float32(1),
+      second: float32(1),
+    },
+    outputs: ['loss', 'gradientNorm', ...names.map(deltaInput), ...[...states.keys()].map(stateInput)],
+    compute: (inputs, frozen) => {
+      const { loss, gradients } = lossAndGradients(model, inputs, frozen, options.dropout);
+      const gradientNorm = globalNorm(gradients);
+      const result: Record<string, TfTensor> = { loss, gradientNorm };
+      const scalars = {
+        learningRate: input(inputs, 'learningRate'),
+        first: input(inputs, 'first'),
+        second: input(inputs, 'second'),
+      };
+      clipByGlobalNorm(gradients, gradientNorm, options.clip).forEach((gradient, index) => {
+        const name = names[index] ?? '';
+        const parameter = input(inputs, deltaInput(name));
+        const state: Record<string, TfTensor> = {};
+        for (const key of Object.keys(optimizer.stateShapes(parameter.shape))) {
+          state[key] = input(inputs, stateInput(`${name}.${key}`));
+        }
+        const update = optimizer.update(parameter, gradient, state, scalars);
+        result[deltaInput(name)] = update.parameter;
+        for (const [key, value] of Object.entries(update.state)) result[stateInput(`${name}.${key}`)] = value;
+      });
+      return result;
+    },
+  };
+}
