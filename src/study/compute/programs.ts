@@ -103,7 +103,7 @@ export function logitsProgram(model: ProgramModel): Program {
   };
 }
 
-/** Outputs of the teacher: `logProbabilities` [batch * target, vocabulary] and one hidden state per block. */
+/** Outputs of the teacher: `logProbabilities` [batch, target, vocabulary] and [batch, length, d_model] per block. */
 export function teacherOutputs(architecture: T5Architecture): string[] {
   return ['logProbabilities', ...blockNames(architecture)];
 }
@@ -112,7 +112,7 @@ function blockStates(outputs: { encoder: StackOutput; decoder: StackOutput }): T
   return [...outputs.encoder.blocks, ...outputs.decoder.blocks];
 }
 
-/** The target's own distributions and hidden states, flattened over batch and length. */
+/** The target's own distributions and hidden states. */
 export function teachProgram(model: ProgramModel): Program {
   return {
     name: 'teach',
@@ -121,13 +121,18 @@ export function teachProgram(model: ProgramModel): Program {
     compute: (inputs, frozen) => {
       const net = network(model, inputs, frozen, null);
       const outputs = forward(net, inputs);
-      const result: Record<string, TfTensor> = {
-        logProbabilities: logProbabilities(outputLogits(net, outputs.decoder.hidden).logits),
+      const shaped = (rows: TfTensor, like: string) => {
+        const [batch = 0, length = 0] = input(inputs, like).shape;
+        return tf.reshape(rows, [batch, length, rows.shape[1] ?? 0]);
       };
+      const distributions = logProbabilities(outputLogits(net, outputs.decoder.hidden).logits);
+      const result: Record<string, TfTensor> = { logProbabilities: shaped(distributions, 'labels') };
       const states = blockStates(outputs);
       blockNames(model.architecture).forEach((name, index) => {
         const state = states[index];
-        if (state !== undefined) result[name] = state;
+        if (state !== undefined) {
+          result[name] = shaped(state, name.startsWith('encoder') ? 'inputIds' : 'labels');
+        }
       });
       return result;
     },
@@ -142,11 +147,15 @@ export function sweepProgram(model: ProgramModel, withTeacher: boolean): Program
   const { architecture } = model;
   const signatures = forwardSignatures(model);
   if (withTeacher) {
-    signatures[teacherInput('logProbabilities')] = float32('labelRows', architecture.vocabularySize);
+    signatures[teacherInput('logProbabilities')] = float32('batch', 'target', architecture.vocabularySize);
     for (const stack of STACKS) {
       for (let block = 0; block < blockCount(architecture, stack); block++) {
-        const rows = stack === 'encoder' ? 'sourceRows' : 'labelRows';
-        signatures[teacherInput(`${stack}.block.${block}`)] = float32(rows, architecture.modelSize);
+        const length = stack === 'encoder' ? 'source' : 'target';
+        signatures[teacherInput(`${stack}.block.${block}`)] = float32(
+          'batch',
+          length,
+          architecture.modelSize,
+        );
       }
     }
   }
