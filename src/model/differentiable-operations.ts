@@ -102,7 +102,7 @@ export function logSumExp(x: Tensor): Tensor {
  */
 export function lookUp(table: Tensor, ids: Tensor, trainable: boolean): Tensor {
   if (!trainable) return tf.gather(table, ids);
-  const rows = table.shape[0] ?? 0;
+  const [rows = 0] = table.shape;
   return differentiable((input) => ({
     value: tf.gather(input, ids),
     gradFunc: (dy) => tf.matMul(tf.cast(tf.oneHot(ids, rows), 'float32'), dy, true, false),

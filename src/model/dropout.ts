@@ -57,7 +57,8 @@ export class Dropout {
     const heads = x.shape[1] ?? 0;
     const random = this.nextPlace();
     const [batch = 0, queries = 0] = rows.shape;
-    let keys = tf.reshape(columns, [1, 1, 1, columns.shape[0] ?? 0]);
+    const [tokens = 0] = columns.shape;
+    let keys = tf.reshape(columns, [1, 1, 1, tokens]);
     if (prefix > 0) keys = tf.concat([keyVector(random, prefix, [1, 1, 1, prefix]), keys], 3);
     const perHead = keyVector(random, heads, [1, heads, 1, 1]);
     const moreHeads = keyVector(random, heads, [1, heads, 1, 1]);

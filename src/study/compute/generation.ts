@@ -33,7 +33,7 @@ export async function generateGreedily(options: {
 
   const begin = await compile('begin-decoding', () => beginDecodingProgram(model));
   const encoderTensors = batchInputs.encoder(batch);
-  const encoded = await begin.run({
+  const encoded: Record<string, DeviceTensor> = await begin.run({
     ...encoderTensors,
     ...(model.prefix === 0 ? {} : { startPrefixBuckets: batchInputs.startPrefixBuckets() }),
     start: hostInt32(new Int32Array(batch.size).fill(decoderStartId), batch.size),
@@ -48,7 +48,7 @@ export async function generateGreedily(options: {
   /** Row of the batch by row of the cache; -1 once it is done. */
   let rows = Array.from({ length: batch.size }, (_, row) => row);
   let mask: HostTensor | DeviceTensor | undefined = encoderTensors['inputMask'];
-  let { next, ...cache } = encoded as Record<string, DeviceTensor>;
+  let { next, ...cache } = encoded;
   try {
     for (let length = 2; ; length++) {
       const tokens = (await next?.data()) as Int32Array | undefined;

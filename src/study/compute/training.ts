@@ -96,7 +96,7 @@ export class DeviceTraining implements Training {
     for (const [name, shape] of shapes) {
       const tensor = this.tensors.get(inputName(name));
       if (tensor === undefined) throw new RangeError(`This training was disposed, or has no '${name}'.`);
-      const data = typeof tensor.data === 'function' ? await tensor.data() : tensor.data;
+      const data = isOnDevice(tensor) ? await tensor.data() : tensor.data;
       result.set(name, { shape, data: Float32Array.from(data) });
     }
     return result;
@@ -129,5 +129,9 @@ function hostOf(tensors: DeltaTensors, name: string, shape: readonly number[]): 
 }
 
 function disposeTensor(tensor: HostTensor | DeviceTensor): void {
-  if (typeof tensor.data === 'function') (tensor as DeviceTensor).dispose();
+  if (isOnDevice(tensor)) tensor.dispose();
+}
+
+function isOnDevice(tensor: HostTensor | DeviceTensor): tensor is DeviceTensor {
+  return typeof tensor.data === 'function';
 }
