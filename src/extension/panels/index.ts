@@ -1,5 +1,97 @@
-import type { ExtensionContext } from 'vscode';
-import type { Services } from '../services.js';
+import { commands, window, type ExtensionContext, type WebviewPanel } from 'vscode';
+import { COMMANDS } from '../identifiers.js';
+import type { Services, Study } from '../services.js';
+import { commitStudyResults } from './commit-results.js';
+import { LiveCurves } from './live-curves.js';
+import { arrangementSchema, PANEL_KINDS, type Arrangement, type PanelKind } from './messages.js';
+import { Panel, viewType, type PanelSurroundings } from './panel.js';
+import { StudyViews } from './study-views.js';
 
-/** Registers the panels' commands and serializers. */
-export function registerPanels(_context: ExtensionContext, _services: Services): void {}
+/** What a command that shows a panel may be given; anything else is ignored. */
+export interface PanelArguments extends Partial<Omit<Arrangement, 'version' | 'study'>> {
+  /** A study's folder, or any file in it. Default: that of the active editor, else the first. */
+  readonly study?: string;
+}
+
+const PANEL_COMMANDS: Readonly<Record<PanelKind, string>> = {
+  heatmap: COMMANDS.showHeatmap,
+  weights: COMMANDS.showWeights,
+  results: COMMANDS.showResults,
+  curves: COMMANDS.showCurves,
+};
+
+/** Registers the panels' commands and what brings panels back after a restart. */
+export function registerPanels(context: ExtensionContext, services: Services): void {
+  const curves = new LiveCurves();
+  const views = new StudyViews(services.trusted);
+  const panels = new Set<Panel>();
+
+  const keep = (panel: Panel) => {
+    panels.add(panel);
+    panel.onDidDispose(() => panels.delete(panel));
+    return panel;
+  };
+  const around: PanelSurroundings = {
+    extension: context.extensionUri,
+    services,
+    views,
+    curves,
+    open: (kind, study, patch) => {
+      const present = [...panels].find((panel) => panel.kind === kind && panel.directory === study.directory);
+      (present ?? keep(Panel.open(kind, study.directory, around))).show(patch);
+    },
+  };
+
+  context.subscriptions.push(
+    services.jobs.onDidUpdate((job) => void curves.take(job)),
+    ...PANEL_KINDS.map((kind) =>
+      commands.registerCommand(PANEL_COMMANDS[kind], async (argument?: unknown) => {
+        const { study, patch } = await understand(argument, services);
+        if (study !== undefined) around.open(kind, study, patch);
+      }),
+    ),
+    commands.registerCommand(COMMANDS.commitResults, async (argument?: unknown) => {
+      const { study } = await understand(argument, services);
+      if (study === undefined) return;
+      await commitStudyResults(study, services).catch((error: unknown) => services.showError(error));
+    }),
+    ...PANEL_KINDS.map((kind) =>
+      window.registerWebviewPanelSerializer(viewType(kind), {
+        deserializeWebviewPanel: (panel: WebviewPanel, state: unknown) => {
+          const arrangement = arrangementSchema.safeParse(state);
+          keep(new Panel(kind, panel, arrangement.data?.study ?? null, around));
+          return Promise.resolve();
+        },
+      }),
+    ),
+    { dispose: () => panels.forEach((panel) => panel.dispose()) },
+  );
+}
+
+/** Finds the study that is meant, asking only when there are several and nothing points at one. */
+async function understand(
+  argument: unknown,
+  services: Services,
+): Promise<{ study: Study | undefined; patch: Partial<Arrangement> }> {
+  if (!services.studies.ready) await services.studies.refresh();
+  const given =
+    typeof argument === 'object' && argument !== null ? (argument as Record<string, unknown>) : {};
+  const { study: named, ...rest } = given;
+  const known = Object.keys(arrangementSchema.shape);
+  const patch = Object.fromEntries(Object.entries(rest).filter(([key]) => known.includes(key)));
+  const { studies } = services.studies;
+  const active = window.activeTextEditor?.document.uri.fsPath;
+  const pointed =
+    (typeof named === 'string' ? services.studies.find(named) : undefined) ??
+    (active === undefined ? undefined : services.studies.find(active));
+  if (pointed !== undefined || studies.length < 2) {
+    const study = pointed ?? studies[0];
+    if (study === undefined) void window.showInformationMessage('There is no study in this workspace yet.');
+    return { study, patch };
+  }
+  const choice = await window.showQuickPick(
+    studies.map((study) => ({ label: study.name, description: study.directory, study })),
+    { placeHolder: 'Which study?' },
+  );
+  return { study: choice?.study, patch };
+}

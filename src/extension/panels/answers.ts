@@ -1,0 +1,146 @@
+import { commands, env, Uri, window, workspace } from 'vscode';
+import type { z } from 'zod';
+import { DeltaloomError } from '../../core/errors.js';
+import type { RunRecord } from '../../study/records.js';
+import { COMMANDS } from '../identifiers.js';
+import type { Services, Study } from '../services.js';
+import { collectCurve, runFile, runKey, sourceRun } from './collect.js';
+import { commitStudyResults } from './commit-results.js';
+import { jobStatus } from './job-status.js';
+import { REQUESTS, type Answer, type Parameters, type RequestKind } from './messages.js';
+import type { PanelSurroundings } from './panel.js';
+
+type Answers = {
+  readonly [Kind in RequestKind]: (
+    parameters: Parameters<Kind>,
+    study: Study,
+    around: PanelSurroundings,
+  ) => Promise<Answer<Kind>>;
+};
+
+const ANSWERS: Answers = {
+  study: ({ version }, study, { views }) => views.study(study, version),
+  matrix: async ({ version, id }, study, { views }) => (await views.matrix(study, version, id)).values,
+  curves: async ({ version, runs }, study, { views, curves }) => {
+    const recorded = await views.runs(study, version);
+    const wanted = recorded.filter((run) => runs.includes(runKey(run)));
+    return [...wanted.map(collectCurve), ...(version === null ? curves.of(study.directory) : [])];
+  },
+  history: ({ paths }, study, { views }) => views.history(study, paths),
+  merge: async ({ target, deltaName, temperature, method, granularity, part }, study, { services }) => {
+    const by = {
+      kind: 'score',
+      method,
+      granularity,
+      temperature,
+      ...(part === undefined ? {} : { part }),
+    } as const;
+    const job = await services.jobs.submit(
+      study.directory,
+      { kind: 'merge', target, deltaName, by },
+      { priority: 'interactive', quiet: true },
+    );
+    return jobStatus(job);
+  },
+  cancel: ({ job }, _study, { services }) => services.jobs.cancel(job),
+  openCell: async ({ version, source, target, matrix, what }, study, { services, views }) => {
+    if (what === 'data') await services.openData(study, target, 'dev');
+    else if (what === 'scores') await openFile(study, `.deltaloom/scores/${matrix}.json`);
+    else {
+      const deltaName = matrix.split('/')[0] ?? '';
+      const run = sourceRun(await views.runs(study, version), deltaName, source);
+      if (run === undefined) {
+        throw new DeltaloomError('source-missing', `No finished source of ${source} is on record.`, {
+          remedy: 'It may have been deleted, or computed elsewhere: tune it here to have it.',
+        });
+      }
+      await openRun(run, what, study, services);
+    }
+    return null;
+  },
+  openRun: async ({ run: key, what }, study, { services, views }) => {
+    const run = (await views.runs(study, null)).find((candidate) => runKey(candidate) === key);
+    if (run === undefined) {
+      throw new DeltaloomError('run-missing', `The run ${key} is not in the working tree.`, {
+        remedy: 'It is part of another commit: open that commit to see its record.',
+      });
+    }
+    await openRun(run, what, study, services);
+    return null;
+  },
+  openCommit: async ({ commit }, study, { services }) => {
+    await services.openCommit(study, commit);
+    return null;
+  },
+  openPanel: ({ kind, arrangement }, study, { open }) => {
+    open(kind, study, arrangement);
+    return Promise.resolve(null);
+  },
+  commitResults: async (_, study, { services }) => {
+    await commitStudyResults(study, services);
+    return null;
+  },
+  score: async (_, study) => {
+    await commands.executeCommand(COMMANDS.score, { study: study.directory });
+    return null;
+  },
+  copy: async ({ text, what }) => {
+    await env.clipboard.writeText(text);
+    window.setStatusBarMessage(`Copied ${what}.`, 4000);
+    return null;
+  },
+  save: async ({ name, content }, study) => {
+    const file = await window.showSaveDialog({ defaultUri: Uri.joinPath(study.uri, name) });
+    if (file === undefined) return false;
+    const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
+    await workspace.fs.writeFile(file, bytes);
+    return true;
+  },
+};
+
+/** Checks what the page asks and does it. Errors are for the page to show. */
+export async function answerRequest<Kind extends RequestKind>(
+  kind: Kind,
+  parameters: unknown,
+  study: Study,
+  around: PanelSurroundings,
+): Promise<Answer<Kind>> {
+  const schema = REQUESTS[kind].parameters as unknown as z.ZodType<Parameters<Kind>>;
+  return ANSWERS[kind](schema.parse(parameters), study, around);
+}
+
+async function openRun(
+  run: RunRecord,
+  what: 'checkpoint' | 'record' | 'log',
+  study: Study,
+  services: Services,
+): Promise<void> {
+  if (what === 'record') {
+    await services.openRecord(study, run);
+    return;
+  }
+  if (what === 'checkpoint') {
+    if (run.checkpoint === null) {
+      throw new DeltaloomError('checkpoint-missing', `The run ${run.id} kept no checkpoint.`, {
+        remedy: 'Only finished tunings have one.',
+      });
+    }
+    await services.openCheckpoint(study, run.checkpoint.path);
+    return;
+  }
+  const job = services.jobs
+    .list()
+    .findLast(
+      ({ outcome, progress }) => progress?.runId === run.id || outcome?.records.includes(runFile(run)),
+    );
+  if (job === undefined) {
+    throw new DeltaloomError('log-missing', `The log of ${run.id} is not known to this window.`, {
+      remedy: 'Logs are kept for the jobs that this window started or joined; the record has the curve.',
+    });
+  }
+  await services.openJobLog(job.id);
+}
+
+async function openFile(study: Study, file: string): Promise<void> {
+  await window.showTextDocument(Uri.joinPath(study.uri, file), { preview: true });
+}

@@ -1,0 +1,51 @@
+import { window, workspace } from 'vscode';
+import { DeltaloomError } from '../../core/errors.js';
+import { commitResults, proposeCommit } from '../../study/commit-results.js';
+import { SETTINGS } from '../identifiers.js';
+import type { Services, Study } from '../services.js';
+
+/**
+ * Proposes a message for what changed in the records, lets the person change it, and commits the records and nothing else.
+ * Shows what went wrong by itself; resolves without a commit when the person thinks better of it.
+ */
+export async function commitStudyResults(study: Study, services: Services): Promise<void> {
+  if (!services.trusted()) {
+    throw new DeltaloomError('workspace-untrusted', 'Nothing is committed in an untrusted workspace.', {
+      remedy: 'Trust the workspace first.',
+    });
+  }
+  const { runs, tasks } = study.snapshot;
+  const proposal = await proposeCommit(
+    study.directory,
+    runs,
+    tasks.map(({ name }) => name),
+  );
+  const includeWeights = workspace
+    .getConfiguration('deltaloom', study.uri)
+    .get<boolean>(SETTINGS.includeWeights, false);
+  const count = (number: number, noun: string) => `${number} ${noun}${number === 1 ? '' : 's'}`;
+  const weights =
+    includeWeights && proposal.weights.length > 0
+      ? ` and ${count(proposal.weights.length, 'weight file')}`
+      : '';
+  const subject = await window.showInputBox({
+    title: `Commit Results of ${study.name}`,
+    prompt: `Commits ${count(proposal.changes.length, 'record')} below .deltaloom${weights}, nothing else.${
+      proposal.body === '' ? '' : ' The mean gains are added below this line.'
+    }`,
+    value: proposal.subject,
+    ignoreFocusOut: true,
+    validateInput: (text) => (text.trim() === '' ? 'A commit needs a message.' : undefined),
+  });
+  if (subject === undefined) return;
+  const message = proposal.body === '' ? subject : `${subject}\n\n${proposal.body}\n`;
+  const commit = await commitResults(study.directory, message, { includeWeights });
+  services.log.info(`Committed ${proposal.changes.length} records as ${commit}.`);
+  await services.studies.refresh(study.directory);
+  const show = 'Show Commit';
+  void window
+    .showInformationMessage(`Committed as ${commit.slice(0, 7)}: ${subject}`, show)
+    .then((choice) => {
+      if (choice === show) void services.openCommit(study, commit);
+    });
+}

@@ -1,0 +1,186 @@
+import type { Disposable} from 'vscode';
+import { ViewColumn, window, type Uri, type WebviewPanel } from 'vscode';
+import { DeltaloomError } from '../../core/errors.js';
+import type { Services, Study } from '../services.js';
+import { answerRequest } from './answers.js';
+import { jobStatus } from './job-status.js';
+import type { LiveCurves } from './live-curves.js';
+import {
+  pageMessageSchema,
+  REQUESTS,
+  type Arrangement,
+  type Failure,
+  type HostMessage,
+  type PanelKind,
+  type RequestKind,
+} from './messages.js';
+import { panelPage } from './page.js';
+import type { StudyViews } from './study-views.js';
+
+export const PANEL_TITLES: Readonly<Record<PanelKind, string>> = {
+  heatmap: 'Similarity Heatmap',
+  weights: 'Averaging Weights',
+  results: 'Results',
+  curves: 'Learning Curves',
+};
+
+export interface PanelSurroundings {
+  readonly extension: Uri;
+  readonly services: Services;
+  readonly views: StudyViews;
+  readonly curves: LiveCurves;
+  /** Opens another panel of the same study. */
+  readonly open: (kind: PanelKind, study: Study, patch: Partial<Arrangement>) => void;
+}
+
+/** One panel: its page, the study it shows, and what is pushed to it. */
+export class Panel implements Disposable {
+  private ready = false;
+  private readonly pending: Partial<Arrangement>[] = [];
+  private readonly disposables: Disposable[] = [];
+
+  /** @param directory of the study; null: the first there is, once studies have been looked for */
+  constructor(
+    readonly kind: PanelKind,
+    private readonly panel: WebviewPanel,
+    public directory: string | null,
+    private readonly around: PanelSurroundings,
+  ) {
+    const { services, extension, curves } = around;
+    panel.title = this.title;
+    panel.webview.options = { enableScripts: true, localResourceRoots: [extension] };
+    this.disposables.push(
+      panel.webview.onDidReceiveMessage((message: unknown) => {
+        void this.receive(message).catch((error: unknown) => services.showError(error));
+      }),
+      services.studies.onDidChange((directory) => {
+        if (this.directory === null || directory === this.directory) void this.pushStudy();
+      }),
+      services.jobs.onDidUpdate((job) => {
+        if (job.study !== this.directory) return;
+        this.post({ type: 'job', job: jobStatus(job) });
+        const curve =
+          this.kind === 'curves'
+            ? curves.of(job.study).find(({ id }) => id.endsWith(`/${job.progress?.runId}`))
+            : undefined;
+        if (curve !== undefined) this.post({ type: 'curve', curve });
+      }),
+      panel.onDidChangeViewState(() => {
+        // Commits may have been made elsewhere meanwhile.
+        if (panel.visible) void this.pushStudy();
+      }),
+    );
+    panel.webview.html = panelPage(panel.webview, extension, kind, this.title);
+  }
+
+  static open(kind: PanelKind, directory: string, around: PanelSurroundings): Panel {
+    // Beside without an editor would open an empty group and the panel right of it.
+    const column = window.activeTextEditor === undefined ? ViewColumn.Active : ViewColumn.Beside;
+    const panel = window.createWebviewPanel(viewType(kind), PANEL_TITLES[kind], column, {
+      enableScripts: true,
+    });
+    return new Panel(kind, panel, directory, around);
+  }
+
+  /** Shows the panel, with parts of its arrangement changed. */
+  show(patch: Partial<Arrangement>): void {
+    this.panel.reveal(undefined, true);
+    if (this.ready) this.post({ type: 'arrange', patch });
+    else this.pending.push(patch);
+  }
+
+  onDidDispose(listener: () => void): void {
+    this.panel.onDidDispose(() => {
+      this.dispose();
+      listener();
+    });
+  }
+
+  dispose(): void {
+    this.ready = false;
+    for (const disposable of this.disposables.splice(0)) disposable.dispose();
+  }
+
+  private get title(): string {
+    const study = this.study;
+    return study === undefined ? PANEL_TITLES[this.kind] : `${PANEL_TITLES[this.kind]}: ${study.name}`;
+  }
+
+  private get study(): Study | undefined {
+    const { studies } = this.around.services.studies;
+    if (this.directory === null) return studies[0];
+    return studies.find(({ directory }) => directory === this.directory);
+  }
+
+  private post(message: HostMessage): void {
+    if (this.ready) void this.panel.webview.postMessage(message);
+  }
+
+  private async receive(raw: unknown): Promise<void> {
+    const message = pageMessageSchema.parse(raw);
+    switch (message.type) {
+      case 'ready':
+        // A page that was hidden starts anew: everything is sent again.
+        this.ready = true;
+        await this.pushStudy();
+        for (const patch of this.pending.splice(0)) this.post({ type: 'arrange', patch });
+        for (const job of this.around.services.jobs.list()) {
+          if (job.study === this.directory) this.post({ type: 'job', job: jobStatus(job) });
+        }
+        break;
+      case 'arranged':
+        break;
+      case 'request':
+        await this.answer(message.id, message.kind, message.parameters);
+        break;
+    }
+  }
+
+  private async answer(id: number, kind: string, parameters: unknown): Promise<void> {
+    try {
+      if (!Object.hasOwn(REQUESTS, kind))
+        throw new Error(`The panel asked for '${kind}', which nobody offers.`);
+      const study = this.study;
+      if (study === undefined) {
+        throw new DeltaloomError('study-gone', 'The study of this panel is no longer in the workspace.', {
+          remedy: 'Open its folder again.',
+        });
+      }
+      const value = await answerRequest(kind as RequestKind, parameters, study, this.around);
+      this.post({ type: 'answer', id, ok: true, value });
+    } catch (error) {
+      this.post({ type: 'answer', id, ok: false, error: failure(error) });
+      if (!(error instanceof DeltaloomError))
+        this.around.services.log.error(error instanceof Error ? error : String(error));
+    }
+  }
+
+  private async pushStudy(): Promise<void> {
+    const { services, views } = this.around;
+    if (!this.ready || !services.studies.ready) return;
+    const study = this.study;
+    if (study === undefined) {
+      this.post({ type: 'study', study: null });
+      return;
+    }
+    this.directory = study.directory;
+    this.panel.title = this.title;
+    this.post({ type: 'study', study: await views.study(study, null) });
+  }
+}
+
+export function viewType(kind: PanelKind): string {
+  return `deltaloom.${kind}`;
+}
+
+function failure(error: unknown): Failure {
+  if (error instanceof DeltaloomError) {
+    const { code, message, remedy } = error;
+    return { code, message, ...(remedy === undefined ? {} : { remedy }) };
+  }
+  return {
+    code: 'unexpected',
+    message: error instanceof Error ? error.message : String(error),
+    remedy: 'See the output channel Deltaloom for details.',
+  };
+}
