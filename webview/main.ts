@@ -1,0 +1,73 @@
+import './panel.css';
+import { html, nothing, render } from 'lit';
+import { PANEL_KINDS, type PanelKind, type StudyView } from '../src/extension/panels/messages.js';
+import { button, notice } from './controls.js';
+import { BarPicture } from './pictures/bar-picture.js';
+import { HeatmapPicture } from './pictures/heatmap-picture.js';
+import { LegendStrip } from './pictures/legend-strip.js';
+import { LinePicture } from './pictures/line-picture.js';
+import { SmallMultiples } from './pictures/small-multiples.js';
+import { Store } from './store.js';
+import { watchTheme } from './theme.js';
+import { curvesView } from './views/curves-view.js';
+import { heatmapView } from './views/heatmap-view.js';
+import { resultsView } from './views/results-view.js';
+import { loading } from './views/scores.js';
+import { weightsView } from './views/weights-view.js';
+
+customElements.define('heatmap-picture', HeatmapPicture);
+customElements.define('bar-picture', BarPicture);
+customElements.define('line-picture', LinePicture);
+customElements.define('small-multiples', SmallMultiples);
+customElements.define('legend-strip', LegendStrip);
+
+const VIEWS: Readonly<Record<PanelKind, (store: Store, study: StudyView) => unknown>> = {
+  heatmap: heatmapView,
+  weights: weightsView,
+  results: resultsView,
+  curves: curvesView,
+};
+
+const kind = PANEL_KINDS.find((candidate) => candidate === document.body.dataset['panel']) ?? 'heatmap';
+const root = document.getElementById('panel') ?? document.body;
+const store: Store = new Store(draw);
+// The legend's colours belong to the theme.
+watchTheme(() => store.changed());
+draw();
+
+function draw(): void {
+  render(page(), root);
+}
+
+function page(): unknown {
+  const { failure } = store;
+  const problem =
+    failure === null
+      ? nothing
+      : notice(
+          'error',
+          `${failure.message} ${failure.remedy ?? ''}`,
+          button('Dismiss', () => store.dismiss()),
+        );
+  if (store.study === undefined) return loading('Reading the study…');
+  if (store.study === null) {
+    return html`<div class="empty">
+      <h2>No study here</h2>
+      <p>Open a folder with a deltaloom.json, or create a study.</p>
+    </div>`;
+  }
+  return html`${problem} ${content()}`;
+}
+
+function content(): unknown {
+  const { shownVersion } = store.arrangement;
+  const study = store.studyAt(shownVersion);
+  if (study !== undefined) return VIEWS[kind](store, study);
+  const failure = store.failureOf(`study ${shownVersion}`);
+  if (failure === undefined) return loading('Reading the study as of that commit…');
+  return notice(
+    'error',
+    `${failure.message} ${failure.remedy ?? ''}`,
+    button('Show the Working Tree', () => store.arrange({ shownVersion: null })),
+  );
+}

@@ -1,0 +1,184 @@
+import { collectResults, type ResultsTable, type ResultCell } from '../../src/core/results.js';
+import { SCORE_METHOD_INFO, SCORE_METHODS } from '../../src/core/methods.js';
+import type { Arrangement, RunView, StudyView } from '../../src/extension/panels/messages.js';
+import type { TableModel } from './table.js';
+
+/** Tables of results, arranged as the person likes: figure, sort, filter, hidden columns, or the difference of two versions. Pure. */
+
+export function tablesOf(study: StudyView, split: 'test' | 'dev'): ResultsTable[] {
+  return collectResults(
+    study.runs
+      .filter(({ kind, role, status }) => kind === 'tune' && role === 'target' && status === 'done')
+      .sort((a, b) => a.provenance.time.localeCompare(b.provenance.time))
+      .map(({ task, deltaName, shots, initialisation, seed, metric, dev, test }) => ({
+        task,
+        deltaName,
+        shots,
+        initialisation,
+        seed,
+        metric,
+        dev,
+        test,
+      })),
+    study.tasks,
+    split,
+  );
+}
+
+export function tableKey({ deltaName, shots }: { deltaName: string; shots: number | 'full' }): string {
+  return `${deltaName}, ${shots === 'full' ? 'full data' : `${shots} shots`}`;
+}
+
+/** `loss` is shown as 'Loss', a part's merge as 'GraNd, encoder.block.1', baselines as they are. */
+export function initialisationTitle(initialisation: string): string {
+  const [head = '', ...rest] = initialisation.split('/');
+  const method = SCORE_METHODS.find((id) => id === head);
+  const name =
+    method === undefined ? head.charAt(0).toUpperCase() + head.slice(1) : SCORE_METHOD_INFO[method].title;
+  return rest.length === 0 ? name : `${name}, ${rest.join('/')}`;
+}
+
+export interface ResultsModel {
+  readonly table: ResultsTable;
+  /** As shown: filtered and sorted, the mean over tasks last. */
+  readonly tasks: readonly string[];
+  readonly initialisations: readonly string[];
+  readonly model: TableModel;
+  /** Runs behind each cell, [tasks][initialisations]. */
+  readonly runs: readonly (readonly (readonly RunView[])[])[];
+}
+
+export type ResultsArrangement = Pick<Arrangement, 'figure' | 'sort' | 'filter' | 'hidden' | 'split'>;
+
+/** @param before the same table in another version: cells then show the difference of the means */
+export function resultsModel(
+  table: ResultsTable,
+  before: ResultsTable | null,
+  runs: readonly RunView[],
+  arrangement: ResultsArrangement,
+  notes: readonly string[],
+): ResultsModel {
+  const { figure, sort, filter, hidden, split } = arrangement;
+  const initialisations = table.columns
+    .map(({ initialisation }) => initialisation)
+    .filter((name) => !hidden.includes(name));
+  const needle = filter.trim().toLowerCase();
+  const kept = table.tasks.filter(({ name }) => name.toLowerCase().includes(needle));
+  const cell = (task: string, initialisation: string) => cellOf(table, task, initialisation);
+  const value = (task: string, initialisation: string): number | null => {
+    const now = cell(task, initialisation);
+    if (now === null) return null;
+    if (before !== null) {
+      const then = cellOf(before, task, initialisation);
+      return then === null ? null : now.mean - then.mean;
+    }
+    return figure === 'value'
+      ? now.mean
+      : figure === 'gain-random'
+        ? now.gainOverRandom
+        : now.gainOverAverage;
+  };
+  const tasks = sorted(
+    kept.map(({ name }) => name),
+    sort,
+    value,
+  );
+  const plainFigure = before === null && figure === 'value';
+  const shownCell = (found: ResultCell | null, shown: number | null) =>
+    shown === null
+      ? null
+      : {
+          mean: shown,
+          deviation: plainFigure ? (found?.deviation ?? null) : null,
+          best: found?.best ?? false,
+        };
+  const summary = initialisations.map((initialisation) => {
+    const column = table.columns.find((candidate) => candidate.initialisation === initialisation);
+    const values = tasks.flatMap((task) => value(task, initialisation) ?? []);
+    if (column === undefined || values.length === 0) return null;
+    const whole = plainFigure && needle === '';
+    return {
+      mean: whole ? column.mean : values.reduce((sum, entry) => sum + entry, 0) / values.length,
+      deviation: whole ? column.deviation : null,
+      best: column.best,
+    };
+  });
+  const metric = new Map(table.tasks.map(({ name, metric: named }) => [name, named]));
+  return {
+    table,
+    tasks,
+    initialisations,
+    model: {
+      caption: caption(table, before !== null, figure, split),
+      columns: [
+        { title: 'Task', numeric: false },
+        { title: 'Metric', numeric: false },
+        ...initialisations.map((name) => ({ title: initialisationTitle(name), numeric: true })),
+      ],
+      rows: [
+        ...tasks.map((task) => [
+          task,
+          metric.get(task) ?? '',
+          ...initialisations.map((name) => shownCell(cell(task, name), value(task, name))),
+        ]),
+        [`Mean of ${tasks.length} ${tasks.length === 1 ? 'task' : 'tasks'}`, '', ...summary],
+      ],
+      digits: 1,
+      scale: 100,
+      signed: !plainFigure,
+      notes,
+    },
+    runs: tasks.map((task) =>
+      initialisations.map((initialisation) =>
+        runs.filter(
+          (run) =>
+            run.task === task &&
+            run.initialisation === initialisation &&
+            run.deltaName === table.deltaName &&
+            run.shots === table.shots &&
+            run.role === 'target' &&
+            run.kind === 'tune' &&
+            run.status === 'done',
+        ),
+      ),
+    ),
+  };
+}
+
+function caption(
+  table: ResultsTable,
+  difference: boolean,
+  figure: Arrangement['figure'],
+  split: 'test' | 'dev',
+): string {
+  const what = difference
+    ? 'Difference of the means'
+    : {
+        value: 'Mean ± deviation over seeds',
+        'gain-random': 'Gain over random',
+        'gain-average': 'Gain over average',
+      }[figure];
+  return `${what}, ${split}, ${tableKey(table)}, in points (0 to 100)`;
+}
+
+function cellOf(table: ResultsTable, task: string, initialisation: string): ResultCell | null {
+  const row = table.tasks.findIndex(({ name }) => name === task);
+  const column = table.columns.findIndex((candidate) => candidate.initialisation === initialisation);
+  return table.cells[row]?.[column] ?? null;
+}
+
+function sorted(
+  tasks: string[],
+  sort: Arrangement['sort'],
+  value: (task: string, initialisation: string) => number | null,
+): string[] {
+  if (sort === null) return tasks;
+  const sign = sort.descending ? -1 : 1;
+  if (sort.column === 'task') return tasks.sort((a, b) => sign * a.localeCompare(b));
+  return tasks.sort((a, b) => {
+    const [x, y] = [value(a, sort.column), value(b, sort.column)];
+    // What is unknown stays last in both directions.
+    if (x === null || y === null) return Number(x === null) - Number(y === null);
+    return sign * (x - y);
+  });
+}

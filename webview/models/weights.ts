@@ -1,0 +1,206 @@
+import { averagingWeights, type AveragingWeights } from '../../src/core/averaging-weights.js';
+import { orderByGroup, orderByValue } from '../../src/core/matrix-order.js';
+import { SCORE_METHOD_INFO, type ScoreMethod } from '../../src/core/methods.js';
+import type { ResultCell, ResultsTable } from '../../src/core/results.js';
+import { spearman } from '../../src/core/statistics.js';
+import type { Arrangement } from '../../src/extension/panels/messages.js';
+import { partValues, type ScoreSheet } from './heatmap.js';
+import type { TableModel } from './table.js';
+
+/** A target's row of scores as averaging weights, and methods side by side. Pure. */
+
+export interface WeightRow {
+  readonly source: string;
+  readonly value: number | null;
+  readonly weight: number;
+}
+
+export interface WeightsModel {
+  readonly target: string;
+  readonly temperature: number;
+  /** In the order shown. */
+  readonly rows: readonly WeightRow[];
+  readonly summary: AveragingWeights;
+}
+
+export interface WeightsFailure {
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/** @returns why not, when the row lacks values or has nothing to weigh */
+export function weightsModel(
+  sheet: ScoreSheet,
+  target: string,
+  options: {
+    readonly part: number;
+    readonly temperature: number;
+    readonly order: Arrangement['order'];
+    readonly groups: Readonly<Record<string, readonly string[]>>;
+  },
+): WeightsModel | WeightsFailure {
+  const row = scoredRow(sheet, target, options.part);
+  if (row === null) {
+    return { message: `There are no scores for ${target}.`, remedy: 'Score it against the sources.' };
+  }
+  const unknown = row.filter(({ task, value }) => task !== target && value === null);
+  if (unknown.length > 0) {
+    return {
+      message: `${unknown.length} of ${row.length - 1} scores of ${target} are missing or not finite (${unknown[0]?.task ?? ''}${unknown.length > 1 ? ', …' : ''}).`,
+      remedy: 'Compute the missing cells (Deltaloom: Score), or look at the checkpoint of that source.',
+    };
+  }
+  if (row.every(({ task }) => task === target)) {
+    return {
+      message: `There is no source for ${target} but its own.`,
+      remedy: 'Tune a source on another task.',
+    };
+  }
+  const { direction } = sheet.summary;
+  const summary = averagingWeights(target, row, { direction, temperature: options.temperature });
+  const value = new Map(row.map((entry) => [entry.task, entry.value]));
+  const rows = summary.sources.map((source, k) => ({
+    source,
+    value: value.get(source) ?? null,
+    weight: summary.weights[k] ?? 0,
+  }));
+  return { target, temperature: options.temperature, summary, rows: ordered(rows, direction, options) };
+}
+
+export function isFailure(model: WeightsModel | WeightsFailure): model is WeightsFailure {
+  return 'message' in model;
+}
+
+/** Ordered by scores, not by weights: bars keep their places while the temperature moves. */
+function ordered(
+  rows: readonly WeightRow[],
+  direction: 'lower' | 'higher',
+  { order, groups }: { order: Arrangement['order']; groups: Readonly<Record<string, readonly string[]>> },
+): WeightRow[] {
+  const permutation =
+    order === 'value' || order === 'clustering'
+      ? orderByValue(
+          rows.map(({ value }) => value),
+          direction,
+        )
+      : order === 'group'
+        ? orderByGroup(
+            rows.map(({ source }) => source),
+            groups,
+          )
+        : rows.map((_, k) => k);
+  return permutation.flatMap((k) => rows[k] ?? []);
+}
+
+export function weightsTable(model: WeightsModel, method: string, notes: readonly string[]): TableModel {
+  return {
+    caption: `Averaging weights of ${model.target} by ${method}, temperature ${Number(model.temperature.toPrecision(6))}`,
+    columns: [
+      { title: 'Source', numeric: false },
+      { title: 'Score', numeric: true },
+      { title: 'Weight', numeric: true },
+    ],
+    rows: model.rows.map(({ source, value, weight }) => [source, value, weight]),
+    digits: 4,
+    notes,
+  };
+}
+
+/** The slider's ends around the study's temperature: two decades each way, in steps that feel even. */
+export function temperatureRange(temperature: number): { low: number; high: number } {
+  return { low: temperature / 100, high: temperature * 100 };
+}
+
+export const SLIDER_STEPS = 1000;
+
+export function sliderPosition(temperature: number, { low, high }: { low: number; high: number }): number {
+  const position = (SLIDER_STEPS * Math.log(temperature / low)) / Math.log(high / low);
+  return Math.max(0, Math.min(SLIDER_STEPS, Math.round(position)));
+}
+
+/** Four significant digits: what is shown is what is used. */
+export function sliderTemperature(position: number, { low, high }: { low: number; high: number }): number {
+  return Number((low * (high / low) ** (position / SLIDER_STEPS)).toPrecision(4));
+}
+
+export interface MethodColumn {
+  readonly method: ScoreMethod;
+  readonly title: string;
+  readonly temperature: number;
+  readonly weights: WeightsModel | WeightsFailure;
+  /** The few-shot result of the target from this method's merge; null: not tuned yet. */
+  readonly result: ResultCell | null;
+  readonly won: boolean;
+}
+
+export interface MethodComparison {
+  readonly sources: readonly string[];
+  readonly columns: readonly MethodColumn[];
+  /** Spearman's correlation of how methods rank the sources, [methods][methods]; null where a side has no full row. */
+  readonly correlations: readonly (readonly (number | null)[])[];
+  readonly winner: string | null;
+}
+
+/** Whole-model matrices of one delta side by side, each at its study's temperature. */
+export function compareMethods(
+  sheets: readonly ScoreSheet[],
+  target: string,
+  results: ResultsTable | null,
+): MethodComparison {
+  const options = { part: 0, order: 'study', groups: {} } as const;
+  const taskRow = results?.tasks.findIndex(({ name }) => name === target) ?? -1;
+  const found = sheets.map((sheet) => {
+    const { method, temperature } = sheet.summary;
+    const column = results?.columns.findIndex(({ initialisation }) => initialisation === method) ?? -1;
+    return {
+      method,
+      title: SCORE_METHOD_INFO[method].title,
+      temperature,
+      weights: weightsModel(sheet, target, { ...options, temperature }),
+      result: results?.cells[taskRow]?.[column] ?? null,
+    };
+  });
+  const best = Math.max(...found.map(({ result }) => result?.mean ?? Number.NEGATIVE_INFINITY));
+  const tested = found.filter(({ result }) => result !== null).length;
+  const columns = found.map((column) => ({ ...column, won: tested > 1 && column.result?.mean === best }));
+  const similarity = sheets.map((sheet) => {
+    const sign = sheet.summary.direction === 'lower' ? -1 : 1;
+    const row = scoredRow(sheet, target, 0) ?? [];
+    return new Map(
+      row.flatMap(({ task, value }) => (value === null || task === target ? [] : [[task, sign * value]])),
+    );
+  });
+  return {
+    sources: [
+      ...new Set(columns.flatMap(({ weights }) => (isFailure(weights) ? [] : weights.summary.sources))),
+    ],
+    columns,
+    correlations: similarity.map((left) => similarity.map((right) => correlation(left, right))),
+    winner: columns.find(({ won }) => won)?.title ?? null,
+  };
+}
+
+function correlation(left: ReadonlyMap<string, number>, right: ReadonlyMap<string, number>): number | null {
+  const shared = [...left.keys()].filter((task) => right.has(task));
+  if (shared.length < 3) return null;
+  const value = spearman(
+    shared.map((task) => left.get(task) ?? 0),
+    shared.map((task) => right.get(task) ?? 0),
+  );
+  return Number.isNaN(value) ? null : value;
+}
+
+function scoredRow(
+  sheet: ScoreSheet,
+  target: string,
+  part: number,
+): { task: string; value: number | null }[] | null {
+  const { targets, sources } = sheet.summary;
+  const i = targets.indexOf(target);
+  if (i < 0) return null;
+  const values = partValues(sheet, part);
+  return sources.map((task, j) => {
+    const value = values[i * sources.length + j] ?? Number.NaN;
+    return { task, value: Number.isFinite(value) ? value : null };
+  });
+}

@@ -1,0 +1,89 @@
+import { css, divergingScale, sequentialScale, type Ground, type Rgb } from '../colour.js';
+import { formatNumber } from '../models/table.js';
+import type { ColourDomain, HeatmapModel } from '../models/heatmap.js';
+
+/** Sizes, colours and texts of a heatmap's cells, shared by the canvas and the SVG. Pure. */
+
+export interface HeatmapLayout {
+  readonly cellWidth: number;
+  readonly cellHeight: number;
+  readonly labelWidth: number;
+  readonly headerHeight: number;
+  /** Column names lie when there is room, and stand otherwise. */
+  readonly standing: boolean;
+  /** Numbers are written into the cells. */
+  readonly numbers: boolean;
+  readonly width: number;
+  readonly height: number;
+}
+
+const LONGEST_LABEL = 170;
+const SMALLEST_CELL = 3;
+const LARGEST_CELL = { width: 72, height: 30 };
+
+/** @param measure width of a text in the labels' font, in pixels */
+export function heatmapLayout(
+  model: HeatmapModel,
+  width: number,
+  measure: (text: string) => number,
+): HeatmapLayout {
+  const widest = (names: readonly string[]) =>
+    Math.min(LONGEST_LABEL, Math.max(20, ...names.map(measure))) + 10;
+  const labelWidth = Math.ceil(widest(model.rows));
+  const room = width - labelWidth - 4;
+  const columns = Math.max(1, model.columns.length);
+  const cellWidth = Math.max(SMALLEST_CELL, Math.min(LARGEST_CELL.width, Math.floor(room / columns)));
+  const cellHeight = Math.max(SMALLEST_CELL, Math.min(LARGEST_CELL.height, cellWidth));
+  const columnLabel = widest(model.columns);
+  const standing = columnLabel > cellWidth;
+  const headerHeight = standing ? Math.ceil(columnLabel) : 22;
+  return {
+    cellWidth,
+    cellHeight,
+    labelWidth,
+    headerHeight,
+    standing,
+    numbers: cellWidth >= 36 && cellHeight >= 16,
+    width: labelWidth + cellWidth * columns + 2,
+    height: headerHeight + cellHeight * Math.max(1, model.rows.length) + 2,
+  };
+}
+
+/** null: nothing to show (own source, or not computed). */
+export function cellColours(
+  shown: Float64Array,
+  rows: readonly string[],
+  columns: readonly string[],
+  domain: ColourDomain,
+  ground: Ground,
+): (Rgb | null)[] {
+  const scale = domain.kind === 'diverging' ? divergingScale(ground) : sequentialScale(ground);
+  const reach = domain.high - domain.low || 1;
+  return rows.flatMap((target, r) =>
+    columns.map((source, c) => {
+      const value = shown[r * columns.length + c] ?? Number.NaN;
+      if (Number.isNaN(value) || target === source) return null;
+      const position = (value - domain.low) / reach;
+      return scale.at(domain.kind === 'sequential' && domain.strong === 'low' ? 1 - position : position);
+    }),
+  );
+}
+
+/** Colours of the legend's strip from the domain's low to its high end. */
+export function legendColours(domain: ColourDomain, ground: Ground, steps: number): string[] {
+  const scale = domain.kind === 'diverging' ? divergingScale(ground) : sequentialScale(ground);
+  return Array.from({ length: steps }, (_, i) => {
+    const position = i / (steps - 1);
+    return css(scale.at(domain.kind === 'sequential' && domain.strong === 'low' ? 1 - position : position));
+  });
+}
+
+/** Three significant digits in at most five characters. */
+export function cellText(value: number, colour: 'value' | 'rank' | 'weight', signed: boolean): string {
+  if (Number.isNaN(value)) return '';
+  if (colour === 'rank') return formatNumber(value, { digits: Number.isInteger(value) ? 0 : 1 });
+  if (colour === 'weight') return formatNumber(value, { digits: 1, scale: 100 });
+  const size = Math.abs(value);
+  if (size >= 1e5 || (size > 0 && size < 5e-3)) return value.toExponential(0).replace('e+', 'e');
+  return formatNumber(value, { digits: size >= 100 ? 0 : size >= 10 ? 1 : 2, signed });
+}

@@ -1,0 +1,320 @@
+import { CategoryScale, Chart, type Plugin } from 'chart.js';
+import { MatrixController, MatrixElement } from 'chartjs-chart-matrix';
+import { css, inkOn, type Rgb } from '../colour.js';
+import { describeCell, type HeatmapModel } from '../models/heatmap.js';
+import type { Theme } from '../theme.js';
+import { cellColours, cellText, heatmapLayout, type HeatmapLayout } from './heatmap-layout.js';
+import { heatmapSvg } from './heatmap-svg.js';
+import { Picture } from './picture.js';
+
+Chart.register(MatrixController, MatrixElement, CategoryScale);
+
+/** From here on cells are painted as one bitmap: an object per cell would take a second for 256 x 256. */
+const MOST_ELEMENTS = 2500;
+
+export interface HeatmapPictureModel {
+  readonly heatmap: HeatmapModel;
+  readonly colour: 'value' | 'rank' | 'weight';
+  readonly chosen: { readonly target: string; readonly source: string } | null;
+  readonly notes: readonly string[];
+}
+
+/** `<heatmap-picture>`: fires `choose` with { target, source } as detail. */
+export class HeatmapPicture extends Picture<HeatmapPictureModel> {
+  private chart: HeatmapChart | undefined;
+  private layout: HeatmapLayout | undefined;
+  private theme: Theme | undefined;
+  private row = 0;
+  private column = 0;
+  private readonly cursor = marker('cursor');
+  private readonly chosen = marker('chosen');
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.chart?.destroy();
+    this.chart = undefined;
+  }
+
+  protected describe({ heatmap }: HeatmapPictureModel) {
+    return {
+      name: `Heatmap of ${heatmap.title}, ${heatmap.rows.length} targets by ${heatmap.columns.length} sources`,
+      keys: 'Arrow keys walk over the cells, Page Up and Page Down by ten rows, Enter chooses. Choose Table for the same as a table.',
+    };
+  }
+
+  protected draw(model: HeatmapPictureModel, theme: Theme, width: number): void {
+    const { heatmap } = model;
+    const context = this.canvas.getContext('2d');
+    if (context === null) return;
+    if (this.cursor.parentElement === null) this.stage.append(this.chosen, this.cursor);
+    context.font = `${LABEL_SIZE}px ${theme.font}`;
+    const layout = heatmapLayout(heatmap, width, (text) => context.measureText(text).width);
+    this.layout = layout;
+    this.theme = theme;
+    this.row = Math.min(this.row, heatmap.rows.length - 1);
+    this.column = Math.min(this.column, heatmap.columns.length - 1);
+    this.chart?.destroy();
+    this.chart = drawHeatmap(this.canvas, model, layout, theme);
+    this.stage.style.width = `${layout.width}px`;
+    this.stage.style.height = `${layout.height}px`;
+    this.cursor.hidden = true;
+    const at = model.chosen;
+    const [row, column] = [heatmap.rows.indexOf(at?.target ?? ''), heatmap.columns.indexOf(at?.source ?? '')];
+    this.chosen.hidden = row < 0 || column < 0;
+    if (!this.chosen.hidden) {
+      this.place(this.chosen, row, column);
+      this.say(describeCell(heatmap, row, column));
+    }
+  }
+
+  protected key({ heatmap }: HeatmapPictureModel, key: string): string | null {
+    const [lastRow, lastColumn] = [heatmap.rows.length - 1, heatmap.columns.length - 1];
+    const steps: Readonly<Record<string, [number, number]>> = {
+      focus: [0, 0],
+      ArrowUp: [-1, 0],
+      ArrowDown: [1, 0],
+      ArrowLeft: [0, -1],
+      ArrowRight: [0, 1],
+      PageUp: [-10, 0],
+      PageDown: [10, 0],
+      Home: [0, -lastColumn],
+      End: [0, lastColumn],
+    };
+    const step = steps[key];
+    if (step === undefined) return null;
+    this.row = Math.min(lastRow, Math.max(0, this.row + step[0]));
+    this.column = Math.min(lastColumn, Math.max(0, this.column + step[1]));
+    return this.stand(heatmap);
+  }
+
+  protected point({ heatmap }: HeatmapPictureModel, x: number, y: number): string | null {
+    const { layout } = this;
+    if (layout === undefined) return null;
+    const row = Math.floor((y - layout.headerHeight) / layout.cellHeight);
+    const column = Math.floor((x - layout.labelWidth) / layout.cellWidth);
+    if (row < 0 || column < 0 || row >= heatmap.rows.length || column >= heatmap.columns.length) {
+      this.cursor.hidden = true;
+      return null;
+    }
+    [this.row, this.column] = [row, column];
+    return this.stand(heatmap);
+  }
+
+  protected override choose({ heatmap }: HeatmapPictureModel): void {
+    const [target, source] = [heatmap.rows[this.row], heatmap.columns[this.column]];
+    this.dispatchEvent(new CustomEvent('choose', { detail: { target, source } }));
+  }
+
+  svg(): string {
+    return this.model === null || this.theme === undefined ? '' : heatmapSvg(this.model, this.theme);
+  }
+
+  private stand(heatmap: HeatmapModel): string {
+    this.place(this.cursor, this.row, this.column);
+    this.cursor.hidden = false;
+    if (document.activeElement === this.stage.parentElement)
+      this.cursor.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    return describeCell(heatmap, this.row, this.column);
+  }
+
+  private place(mark: HTMLElement, row: number, column: number): void {
+    if (this.layout === undefined) return;
+    const { labelWidth, headerHeight, cellWidth, cellHeight } = this.layout;
+    mark.style.transform = `translate(${labelWidth + column * cellWidth}px, ${headerHeight + row * cellHeight}px)`;
+    mark.style.width = `${cellWidth}px`;
+    mark.style.height = `${cellHeight}px`;
+  }
+}
+
+const LABEL_SIZE = 11;
+
+type HeatmapChart = Chart<'matrix', { x: string; y: string }[]>;
+
+function drawHeatmap(
+  canvas: HTMLCanvasElement,
+  model: HeatmapPictureModel,
+  layout: HeatmapLayout,
+  theme: Theme,
+): HeatmapChart {
+  const { heatmap } = model;
+  const { rows, columns } = heatmap;
+  const colours = cellColours(heatmap.shown, rows, columns, heatmap.scale, theme.ground);
+  const dense = rows.length * columns.length > MOST_ELEMENTS;
+  const gap = layout.cellWidth >= 12 ? 1 : 0;
+  const labelled = (names: readonly string[]) => ({
+    color: theme.foreground,
+    font: { family: theme.font, size: LABEL_SIZE },
+    autoSkip: true,
+    autoSkipPadding: 1,
+    padding: 4,
+    callback: (_: unknown, index: number) => shorten(canvas, names[index] ?? ''),
+  });
+  // The canvas is exactly as large as its cells need, so that every cell has the same whole number of pixels.
+  canvas.width = layout.width;
+  canvas.height = layout.height;
+  canvas.style.width = `${layout.width}px`;
+  canvas.style.height = `${layout.height}px`;
+  return new Chart<'matrix', { x: string; y: string }[]>(canvas, {
+    type: 'matrix',
+    data: {
+      datasets: [
+        {
+          data: dense ? [] : rows.flatMap((target) => columns.map((source) => ({ x: source, y: target }))),
+          backgroundColor: ({ dataIndex }) => {
+            const colour = colours[dataIndex];
+            return colour === null || colour === undefined ? 'transparent' : css(colour);
+          },
+          width: layout.cellWidth - gap,
+          height: layout.cellHeight - gap,
+        },
+      ],
+    },
+    options: {
+      responsive: false,
+      layout: { padding: { right: 2, bottom: 2 } },
+      animation: false,
+      events: [],
+      plugins: { legend: { display: false }, tooltip: { enabled: false } },
+      scales: {
+        x: {
+          type: 'category',
+          labels: [...columns],
+          position: 'top',
+          offset: true,
+          grid: { display: false },
+          border: { display: false },
+          ticks: {
+            ...labelled(columns),
+            minRotation: layout.standing ? 90 : 0,
+            maxRotation: layout.standing ? 90 : 0,
+          },
+          afterFit: (scale) => {
+            scale.height = layout.headerHeight;
+            Object.assign(scale, { paddingLeft: 0, paddingRight: 0 });
+          },
+        },
+        y: {
+          type: 'category',
+          labels: [...rows],
+          offset: true,
+          grid: { display: false },
+          border: { display: false },
+          ticks: labelled(rows),
+          afterFit: (scale) => {
+            scale.width = layout.labelWidth;
+            Object.assign(scale, { paddingTop: 0, paddingBottom: 0 });
+          },
+        },
+      },
+    },
+    plugins: [
+      ...(dense ? [bitmap(colours, rows.length, columns.length)] : []),
+      overlay(model, layout, theme, colours),
+    ],
+  });
+}
+
+function bitmap(colours: readonly (Rgb | null)[], rows: number, columns: number): Plugin<'matrix'> {
+  const picture = paintBitmap(colours, rows, columns);
+  return {
+    id: 'bitmap',
+    beforeDatasetsDraw: ({ ctx, chartArea: { left, top, width, height } }) => {
+      ctx.save();
+      ctx.imageSmoothingEnabled = false;
+      ctx.drawImage(picture, left, top, width, height);
+      ctx.restore();
+    },
+  };
+}
+
+/** One pixel per cell, clear where there is nothing to show. */
+export function paintBitmap(
+  colours: readonly (Rgb | null)[],
+  rows: number,
+  columns: number,
+): HTMLCanvasElement {
+  const canvas = document.createElement('canvas');
+  canvas.width = columns;
+  canvas.height = rows;
+  const image = new ImageData(columns, rows);
+  colours.forEach((colour, cell) => {
+    if (colour === null) return;
+    image.data.set([colour[0], colour[1], colour[2], 255], cell * 4);
+  });
+  canvas.getContext('2d')?.putImageData(image, 0, 0);
+  return canvas;
+}
+
+/** What stands on top of the colours: numbers, the struck-out diagonal, points for what is missing, group boundaries. */
+function overlay(
+  { heatmap, colour }: HeatmapPictureModel,
+  layout: HeatmapLayout,
+  theme: Theme,
+  colours: readonly (Rgb | null)[],
+): Plugin<'matrix'> {
+  const { rows, columns } = heatmap;
+  const { cellWidth, cellHeight } = layout;
+  return {
+    id: 'overlay',
+    afterDatasetsDraw: ({ ctx, chartArea: { left, top, right, bottom } }) => {
+      ctx.save();
+      ctx.textAlign = 'center';
+      ctx.textBaseline = 'middle';
+      ctx.font = `${LABEL_SIZE}px ${theme.font}`;
+      ctx.strokeStyle = theme.muted;
+      ctx.lineWidth = 1;
+      rows.forEach((target, r) => {
+        columns.forEach((source, c) => {
+          const place = r * columns.length + c;
+          const [x, y] = [left + c * cellWidth, top + r * cellHeight];
+          const ground = colours[place] ?? null;
+          if (target === source) {
+            ctx.beginPath();
+            ctx.moveTo(x + 1, y + cellHeight - 1);
+            ctx.lineTo(x + cellWidth - 1, y + 1);
+            ctx.stroke();
+          } else if (ground === null) {
+            ctx.fillStyle = theme.muted;
+            ctx.fillRect(x + cellWidth / 2 - 0.5, y + cellHeight / 2 - 0.5, 1.5, 1.5);
+          } else if (layout.numbers) {
+            ctx.fillStyle = inkOn(ground);
+            const signed = heatmap.scale.kind === 'diverging';
+            ctx.fillText(
+              cellText(heatmap.shown[place] ?? Number.NaN, signed ? 'value' : colour, signed),
+              x + cellWidth / 2,
+              y + cellHeight / 2,
+            );
+          }
+        });
+      });
+      ctx.strokeStyle = theme.foreground;
+      ctx.lineWidth = cellWidth >= 12 ? 2 : 1;
+      ctx.beginPath();
+      for (const r of heatmap.rowBoundaries) {
+        ctx.moveTo(left, top + r * cellHeight - 0.5);
+        ctx.lineTo(right, top + r * cellHeight - 0.5);
+      }
+      for (const c of heatmap.columnBoundaries) {
+        ctx.moveTo(left + c * cellWidth - 0.5, top);
+        ctx.lineTo(left + c * cellWidth - 0.5, bottom);
+      }
+      ctx.stroke();
+      ctx.restore();
+    },
+  };
+}
+
+function shorten(canvas: HTMLCanvasElement, text: string): string {
+  const context = canvas.getContext('2d');
+  if (context === null || context.measureText(text).width <= 170) return text;
+  let kept = text.length;
+  while (kept > 1 && context.measureText(`${text.slice(0, kept)}…`).width > 170) kept--;
+  return `${text.slice(0, kept)}…`;
+}
+
+function marker(name: string): HTMLElement {
+  const mark = document.createElement('div');
+  mark.className = `mark ${name}`;
+  mark.hidden = true;
+  return mark;
+}

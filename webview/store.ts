@@ -1,0 +1,207 @@
+import {
+  arrangementSchema,
+  type Arrangement,
+  type CurveView,
+  type Failure,
+  type HistoryView,
+  type HostMessage,
+  type JobStatus,
+  type MatrixSummary,
+  type RequestKind,
+  type Parameters,
+  type Answer,
+  type StudyView,
+  type Version,
+} from '../src/extension/panels/messages.js';
+import { Host, RequestFailed } from './host.js';
+import type { ScoreSheet } from './models/heatmap.js';
+
+interface Loaded {
+  /** The last that came: shown until newer comes. */
+  value: unknown;
+  failure: Failure | undefined;
+  /** Generation of the working tree that was asked for last. */
+  asked: number;
+}
+
+/**
+ * Everything a page knows. The arrangement is kept by VS Code; data is fetched when a view first asks for it and again
+ * when the working tree changes, the old shown meanwhile.
+ */
+export class Store {
+  arrangement: Arrangement;
+  /** undefined: not told yet; null: there is no study. */
+  study: StudyView | null | undefined;
+  history: HistoryView | null = null;
+  /** Of the last thing that was tried; shown until dismissed. */
+  failure: Failure | null = null;
+  readonly jobs = new Map<string, JobStatus>();
+  private readonly host: Host;
+  private readonly loads = new Map<string, Loaded>();
+  /** Raised when the working tree changes: what was fetched before is old. */
+  private generation = 1;
+  private historyPaths = '';
+  private rendering = false;
+
+  constructor(private readonly render: () => void) {
+    this.host = new Host((message) => this.take(message));
+    const kept = arrangementSchema.safeParse(this.host.state);
+    this.arrangement = kept.data ?? arrangementSchema.parse({ version: 1 });
+    this.host.post({ type: 'ready', arrangement: kept.data ?? null });
+  }
+
+  arrange(patch: Partial<Arrangement>): void {
+    this.arrangement = { ...this.arrangement, ...patch };
+    this.host.state = this.arrangement;
+    this.changed();
+  }
+
+  /** The study in a version; undefined while it is on its way. */
+  studyAt(version: Version): StudyView | undefined {
+    if (version === null) return this.study ?? undefined;
+    return this.load(`study ${version}`, 'study', { version });
+  }
+
+  sheet(version: Version, id: string): ScoreSheet | undefined {
+    const summary = this.summary(version, id);
+    if (summary === undefined) return undefined;
+    const values = this.load(`matrix ${version} ${id}`, 'matrix', { version, id });
+    const expected = summary.targets.length * summary.sources.length * summary.parts.length;
+    // After a change the summary may be newer than the values for a moment.
+    return values?.values.length === expected ? { summary, values } : undefined;
+  }
+
+  summary(version: Version, id: string): MatrixSummary | undefined {
+    return this.studyAt(version)?.matrices.find((matrix) => matrix.id === id);
+  }
+
+  curves(version: Version, runs: readonly string[]): CurveView[] | undefined {
+    return this.load(`curves ${version} ${runs.join()}`, 'curves', { version, runs: [...runs] });
+  }
+
+  /** Why something that was asked for did not come. */
+  failureOf(key: string): Failure | undefined {
+    return this.loads.get(key)?.failure;
+  }
+
+  /** Which commits the picker offers: those that touched these files. */
+  watchHistory(paths: readonly string[]): void {
+    const key = paths.join('\n');
+    if (key === this.historyPaths) return;
+    this.historyPaths = key;
+    void this.refreshHistory();
+  }
+
+  /** Does something and shows why it failed; undefined then. */
+  async ask<Kind extends RequestKind>(
+    kind: Kind,
+    parameters: Parameters<Kind>,
+  ): Promise<Answer<Kind> | undefined> {
+    try {
+      const answer = await this.host.request(kind, parameters);
+      this.failure = null;
+      this.changed();
+      return answer;
+    } catch (error) {
+      this.failure = failureFrom(error);
+      this.changed();
+      return undefined;
+    }
+  }
+
+  dismiss(): void {
+    this.failure = null;
+    this.changed();
+  }
+
+  /** Renders once in the next frame, however much has changed. */
+  changed(): void {
+    if (this.rendering) return;
+    this.rendering = true;
+    requestAnimationFrame(() => {
+      this.rendering = false;
+      this.render();
+    });
+  }
+
+  private take(message: Exclude<HostMessage, { type: 'answer' }>): void {
+    switch (message.type) {
+      case 'study':
+        this.study = message.study;
+        this.generation++;
+        if (message.study !== null && this.arrangement.study !== message.study.directory) {
+          this.arrange({ study: message.study.directory });
+        }
+        if (this.historyPaths !== '') void this.refreshHistory();
+        break;
+      case 'job':
+        this.jobs.set(message.job.id, message.job);
+        break;
+      case 'curve':
+        this.grow(message.curve);
+        break;
+      case 'arrange': {
+        const arrangement = arrangementSchema.safeParse({ ...this.arrangement, ...message.patch });
+        if (arrangement.success) this.arrange(arrangement.data);
+        break;
+      }
+    }
+    this.changed();
+  }
+
+  private grow(curve: CurveView): void {
+    for (const [key, loaded] of this.loads) {
+      if (!key.startsWith('curves null ') || loaded.value === undefined) continue;
+      const others = (loaded.value as CurveView[]).filter(({ id }) => id !== curve.id);
+      loaded.value = [...others, curve];
+    }
+  }
+
+  private async refreshHistory(): Promise<void> {
+    const paths = this.historyPaths;
+    try {
+      const history = await this.host.request('history', {
+        paths: paths.split('\n').filter((file) => file !== ''),
+      });
+      if (paths === this.historyPaths) this.history = history;
+    } catch (error) {
+      this.failure = failureFrom(error);
+    }
+    this.changed();
+  }
+
+  private load<Kind extends RequestKind>(
+    key: string,
+    kind: Kind,
+    parameters: Parameters<Kind> & { readonly version: Version },
+  ): Answer<Kind> | undefined {
+    const loaded = this.loads.get(key) ?? { value: undefined, failure: undefined, asked: 0 };
+    this.loads.set(key, loaded);
+    const wanted = parameters.version === null ? this.generation : 1;
+    if (loaded.asked < wanted) {
+      loaded.asked = wanted;
+      void this.fetch(loaded, wanted, kind, parameters);
+    }
+    return loaded.value as Answer<Kind> | undefined;
+  }
+
+  private async fetch<Kind extends RequestKind>(
+    loaded: Loaded,
+    generation: number,
+    kind: Kind,
+    parameters: Parameters<Kind>,
+  ): Promise<void> {
+    try {
+      const value = await this.host.request(kind, parameters);
+      if (loaded.asked === generation) Object.assign(loaded, { value, failure: undefined });
+    } catch (error) {
+      if (loaded.asked === generation) loaded.failure = failureFrom(error);
+    }
+    this.changed();
+  }
+}
+
+function failureFrom(error: unknown): Failure {
+  if (error instanceof RequestFailed) return error.failure;
+  return { code: 'unexpected', message: error instanceof Error ? error.message : String(error) };
+}

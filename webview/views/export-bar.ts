@@ -1,0 +1,78 @@
+import { html, type TemplateResult } from 'lit';
+import { button, select, type Choice } from '../controls.js';
+import { writeTable, type TableFormat, type TableModel } from '../models/table.js';
+import type { Picture } from '../pictures/picture.js';
+import type { Store } from '../store.js';
+
+type Format = TableFormat | 'png' | 'svg';
+
+const FORMATS: readonly Choice<Format>[] = [
+  { value: 'csv', label: 'CSV' },
+  { value: 'json', label: 'JSON' },
+  { value: 'markdown', label: 'Markdown' },
+  { value: 'latex', label: 'LaTeX' },
+  { value: 'png', label: 'PNG picture' },
+  { value: 'svg', label: 'SVG picture' },
+];
+const ENDINGS: Readonly<Record<Format, string>> = {
+  csv: 'csv',
+  json: 'json',
+  markdown: 'md',
+  latex: 'tex',
+  png: 'png',
+  svg: 'svg',
+};
+/** For print: twice the size on screen. */
+const PNG_SCALE = 2;
+
+let chosen: Format = 'csv';
+
+/** Copies or saves what is on screen. `picture` is null where there is only a table. */
+export function exportBar(
+  store: Store,
+  name: string,
+  table: () => TableModel,
+  picture: (() => Picture<unknown> | null) | null,
+): TemplateResult {
+  const formats =
+    picture === null ? FORMATS.filter(({ value }) => value !== 'png' && value !== 'svg') : FORMATS;
+  const format = formats.some(({ value }) => value === chosen) ? chosen : 'csv';
+  const written = (): string =>
+    format === 'png' || format === 'svg' ? (picture?.()?.svg() ?? '') : writeTable(table(), format);
+  return html`<div class="export">
+    ${select('Export as', formats, format, (value) => {
+      chosen = value;
+      store.changed();
+    })}
+    ${button('Copy', () => void store.ask('copy', { text: written(), what: ENDINGS[format].toUpperCase() }), {
+      disabled: format === 'png',
+      title: format === 'png' ? 'A picture can only be saved' : 'Copy to the clipboard',
+    })}
+    ${button('Save…', () => {
+      const file = `${name.replaceAll(/[^\w.-]+/g, '-')}.${ENDINGS[format]}`;
+      if (format === 'png')
+        void rasterise(written()).then((content) => store.ask('save', { name: file, content }));
+      else void store.ask('save', { name: file, content: written() });
+    })}
+  </div>`;
+}
+
+async function rasterise(svg: string): Promise<Uint8Array<ArrayBuffer>> {
+  const address = URL.createObjectURL(new Blob([svg], { type: 'image/svg+xml' }));
+  try {
+    const image = new Image();
+    image.src = address;
+    await image.decode();
+    const canvas = document.createElement('canvas');
+    canvas.width = image.naturalWidth * PNG_SCALE;
+    canvas.height = image.naturalHeight * PNG_SCALE;
+    const context = canvas.getContext('2d');
+    context?.scale(PNG_SCALE, PNG_SCALE);
+    context?.drawImage(image, 0, 0);
+    const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/png'));
+    if (blob === null) throw new Error('The picture is too large for a PNG; save it as SVG.');
+    return new Uint8Array(await blob.arrayBuffer());
+  } finally {
+    URL.revokeObjectURL(address);
+  }
+}

@@ -1,0 +1,78 @@
+import { html, nothing, type TemplateResult } from 'lit';
+import { classMap } from 'lit/directives/class-map.js';
+import { cellText, isMeasured, type TableModel } from '../models/table.js';
+
+export interface TableOptions {
+  /** Clicks on a column's head sort by it. */
+  readonly sort?: {
+    readonly columns: readonly (string | null)[];
+    readonly current: { readonly column: string; readonly descending: boolean } | null;
+    readonly changed: (column: string) => void;
+  };
+  /** Clicks and Enter on a cell. */
+  readonly choose?: (row: number, column: number) => void;
+  readonly chosen?: { readonly row: number; readonly column: number } | null;
+  /** The last row is a summary. */
+  readonly footer?: boolean;
+}
+
+/** A table that scrolls within itself, its heads standing still. */
+export function tableView(table: TableModel, options: TableOptions = {}): TemplateResult {
+  const last = table.rows.length - 1;
+  return html`<div class="table-scroll" tabindex="0" role="region" aria-label=${table.caption}>
+    <table>
+      <caption>
+        ${table.caption}
+      </caption>
+      <thead>
+        <tr>
+          ${table.columns.map((column, j) => head(column, j, options))}
+        </tr>
+      </thead>
+      <tbody>
+        ${table.rows.map(
+          (row, i) =>
+            html`<tr class=${options.footer === true && i === last ? 'summary' : ''}>
+              ${row.map((cell, j) => {
+                const text = cellText(cell, table);
+                if (j === 0) return html`<th scope="row">${text}</th>`;
+                const numeric = table.columns[j]?.numeric === true;
+                const best = isMeasured(cell) && cell.best;
+                const chosen = options.chosen?.row === i && options.chosen.column === j;
+                const shown = best ? html`<strong>${text}</strong>` : text;
+                return html`<td class=${classMap({ numeric, chosen })}>
+                  ${
+                    options.choose !== undefined && numeric && cell !== null && i !== last
+                      ? html`<button type="button" @click=${() => options.choose?.(i, j)}>${shown}</button>`
+                      : shown
+                  }
+                </td>`;
+              })}
+            </tr>`,
+        )}
+      </tbody>
+    </table>
+  </div>`;
+}
+
+function head(
+  column: { readonly title: string; readonly numeric: boolean },
+  index: number,
+  { sort }: TableOptions,
+): TemplateResult {
+  const key = sort?.columns[index] ?? null;
+  if (sort === undefined || key === null) {
+    return html`<th scope="col" class=${column.numeric ? 'numeric' : ''}>${column.title}</th>`;
+  }
+  const active = sort.current?.column === key;
+  const direction = sort.current?.descending === true ? 'descending' : 'ascending';
+  return html`<th
+    scope="col"
+    class=${column.numeric ? 'numeric' : ''}
+    aria-sort=${active ? direction : 'none'}
+  >
+    <button type="button" title="Sort by ${column.title}" @click=${() => sort.changed(key)}>
+      ${column.title}${active ? html` <span aria-hidden="true">${direction === 'descending' ? '▼' : '▲'}</span>` : nothing}
+    </button>
+  </th>`;
+}

@@ -1,0 +1,68 @@
+import { html, nothing, type TemplateResult } from 'lit';
+import type { Version } from '../../src/extension/panels/messages.js';
+import { button, notice, select, type Choice } from '../controls.js';
+import { commitDetail, commitLabel, repositoryNotice, shortCommit } from '../models/provenance.js';
+import type { Store } from '../store.js';
+
+const WORKING_TREE = 'working tree';
+const NOTHING = 'nothing';
+
+/** Which commit is shown and which it is compared with; `paths` are what the commits must have changed. */
+export function versionBar(store: Store, paths: readonly string[]): TemplateResult {
+  store.watchHistory(paths);
+  const { history, arrangement } = store;
+  if (history === null) return html`<p class="muted" aria-live="polite">Reading the history…</p>`;
+  const message = repositoryNotice(history.repository);
+  if (history.repository.kind === 'none') return notice('information', message ?? '');
+  const commits: Choice<string>[] = history.commits.map((commit) => ({
+    value: commit.hash,
+    label: commitLabel(commit),
+    description: commitDetail(commit),
+  }));
+  const uncommitted =
+    history.uncommitted === 0
+      ? 'Same as the last commit'
+      : `${history.uncommitted} ${history.uncommitted === 1 ? 'record' : 'records'} not committed`;
+  const tree: Choice<string> = { value: WORKING_TREE, label: 'Working tree', description: uncommitted };
+  const { shownVersion, comparedVersion } = arrangement;
+  // A commit chosen elsewhere may not have changed these records: it stays choosable.
+  const known = (version: Version | undefined) =>
+    version === null || version === undefined || commits.some(({ value }) => value === version)
+      ? []
+      : [{ value: version, label: shortCommit(version) }];
+  return html`<div class="row versions">
+      ${select(
+        'Showing',
+        [tree, ...commits, ...known(shownVersion)],
+        shownVersion ?? WORKING_TREE,
+        (value) => store.arrange({ shownVersion: value === WORKING_TREE ? null : value }),
+        { wide: true, combobox: commits.length > 10 },
+      )}
+      ${select(
+        'Compared with',
+        [{ value: NOTHING, label: 'Nothing' }, tree, ...commits, ...known(comparedVersion)],
+        comparedVersion === undefined ? NOTHING : (comparedVersion ?? WORKING_TREE),
+        (value) =>
+          store.arrange({
+            comparedVersion: value === NOTHING ? undefined : value === WORKING_TREE ? null : value,
+          }),
+        { wide: true, combobox: commits.length > 10 },
+      )}
+      <div class="actions">
+        ${
+          shownVersion === null
+            ? nothing
+            : button('Open Commit', () => void store.ask('openCommit', { commit: shownVersion }))
+        }
+        ${button(
+          history.uncommitted === 0 ? 'Commit Results…' : `Commit Results (${history.uncommitted})…`,
+          () => void store.ask('commitResults', {}),
+          {
+            disabled: history.uncommitted === 0 || history.repository.operation !== null,
+            title: uncommitted,
+          },
+        )}
+      </div>
+    </div>
+    ${message === null ? nothing : notice('information', message)}`;
+}
