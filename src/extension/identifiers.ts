@@ -43,7 +43,7 @@ export const COMMANDS = {
 } as const;
 export type CommandId = (typeof COMMANDS)[keyof typeof COMMANDS];
 
-export const VIEWS = { studies: 'deltaloom.studies' } as const;
+export const VIEWS = { nextStep: 'deltaloom.nextStep', studies: 'deltaloom.studies' } as const;
 export const CHECKPOINT_EDITOR = 'deltaloom.checkpoint';
 
 export const CONTEXT_KEYS = {
@@ -76,7 +76,6 @@ export const SETTINGS = {
   hangTimeout: 'runtime.hangTimeout',
   node: 'runtime.node',
   notifications: 'notifications',
-  proposeCommit: 'git.proposeCommit',
   includeWeights: 'git.includeWeights',
 } as const;
 export type SettingKey = (typeof SETTINGS)[keyof typeof SETTINGS];

@@ -1,4 +1,4 @@
-import type { Disposable} from 'vscode';
+import type { Disposable } from 'vscode';
 import { ViewColumn, window, type Uri, type WebviewPanel } from 'vscode';
 import { DeltaloomError } from '../../core/errors.js';
 import type { Services, Study } from '../services.js';

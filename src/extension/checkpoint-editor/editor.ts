@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import {
+  window,
+  workspace,
+  RelativePattern,
+  Uri,
+  type CustomDocument,
+  type CustomReadonlyEditorProvider,
+  type Disposable,
+  type WebviewPanel,
+} from 'vscode';
+import { DeltaloomError } from '../../core/errors.js';
+import { relativeToStudy } from '../../study/paths.js';
+import type { MergeRecord, RunRecord } from '../../study/records.js';
+import { CHECKPOINT_EDITOR } from '../identifiers.js';
+import type { Services } from '../services.js';
+import { STRINGS } from '../strings.js';
+import { comparedWith } from './checkpoint-uri.js';
+import { renderMessage, renderPage } from './page.js';
+
+/** Shows a delta checkpoint read-only. The file is read in the runtime: norms of millions of numbers are work. */
+export class CheckpointEditor implements CustomReadonlyEditorProvider {
+  constructor(private readonly services: Services) {}
+
+  static register(services: Services): Disposable {
+    return window.registerCustomEditorProvider(CHECKPOINT_EDITOR, new CheckpointEditor(services), {
+      supportsMultipleEditorsPerDocument: true,
+      webviewOptions: { enableFindWidget: true },
+    });
+  }
+
+  openCustomDocument(uri: Uri): CustomDocument {
+    return { uri, dispose: () => undefined };
+  }
+
+  async resolveCustomEditor({ uri }: CustomDocument, panel: WebviewPanel): Promise<void> {
+    panel.webview.options = { enableScripts: false, localResourceRoots: [] };
+    const show = (): Promise<void> => this.show(uri, panel);
+    const folder = Uri.file(path.dirname(uri.fsPath));
+    const watcher = workspace.createFileSystemWatcher(new RelativePattern(folder, path.basename(uri.fsPath)));
+    watcher.onDidChange(() => void show());
+    watcher.onDidCreate(() => void show());
+    panel.onDidDispose(() => void watcher.dispose());
+    await show();
+  }
+
+  private async show(uri: Uri, panel: WebviewPanel): Promise<void> {
+    const { webview } = panel;
+    const nonce = randomBytes(16).toString('base64');
+    const fileName = path.basename(uri.fsPath);
+    const other = comparedWith(uri);
+    webview.html = renderMessage(fileName, STRINGS.editor.reading, nonce);
+    try {
+      const summary = await this.services.jobs.inspect({
+        file: uri.fsPath,
+        ...(other === undefined ? {} : { compareWith: other }),
+      });
+      webview.html = renderPage(
+        {
+          summary,
+          record: this.recordOf(uri.fsPath),
+          fileName,
+          otherName: other === undefined ? undefined : path.basename(other),
+        },
+        nonce,
+      );
+    } catch (error) {
+      this.services.log.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
+      const message = error instanceof DeltaloomError ? error.line : String(error);
+      webview.html = renderMessage(fileName, message, nonce);
+    }
+  }
+
+  private recordOf(file: string): RunRecord | MergeRecord | undefined {
+    const study = this.services.studies.find(file);
+    if (study === undefined) return undefined;
+    const relative = relativeToStudy(study.directory, file);
+    const { runs, merges } = study.snapshot;
+    return (
+      runs.find(({ kind, checkpoint }) => kind === 'tune' && checkpoint?.path === relative) ??
+      merges.find(({ checkpoint }) => checkpoint.path === relative)
+    );
+  }
+}

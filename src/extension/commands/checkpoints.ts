@@ -1,0 +1,246 @@
+import { commands, env, FileSystemError, UIKind, Uri, window, workspace } from 'vscode';
+import { DeltaloomError } from '../../core/errors.js';
+import type { RunRecord } from '../../study/records.js';
+import { COMMANDS } from '../identifiers.js';
+import { mergeRecordPath, predictionsPath, resolveInStudy, runRecordPath } from '../../study/paths.js';
+import { STRINGS } from '../strings.js';
+import { formatMetric, formatRun } from '../tree/labels.js';
+import type { Draggable } from '../tree/drag-and-drop.js';
+import type { CheckpointNode, MergeNode, TreeNode } from '../tree/nodes.js';
+import type { CommandEnvironment, CommandTable } from './environment.js';
+import { submitMerge } from './merging.js';
+import { pickOne } from './pickers.js';
+import { chooseStudy, chooseTasks, isNode, pathOfWeights, rowsOf, weightRows } from './targets.js';
+import type { Choice } from './tune-choices.js';
+import { ownerOf, tuneFrom } from './tuning.js';
+
+export function checkpointCommands(environment: CommandEnvironment): CommandTable {
+  const { services } = environment;
+  return {
+    [COMMANDS.openCheckpoint]: async (first) => {
+      const row = await chooseWeights(environment, first);
+      if (row !== undefined) await services.openCheckpoint(row.study, pathOfWeights(row));
+    },
+    [COMMANDS.compare]: async (first, others) => {
+      const rows = weightRows(rowsOf(first, others));
+      const one = rows[0] ?? (await chooseWeights(environment, first));
+      if (one === undefined) return;
+      const other = rows[1] ?? (await chooseOther(environment, one));
+      if (other === undefined) return;
+      await services.openCheckpoint(one.study, pathOfWeights(one), pathOfWeights(other));
+    },
+    [COMMANDS.openRecord]: async (first) => {
+      const row = await chooseWeights(environment, first);
+      if (row !== undefined) await services.openRecord(row.study, recordOf(row));
+    },
+    [COMMANDS.openData]: async (first, others) => {
+      const chosen = await chooseTasks(environment.view, first, others, STRINGS.studies.task);
+      const [task] = chosen?.tasks ?? [];
+      if (chosen !== undefined && task !== undefined) await services.openData(chosen.owner.study, task);
+    },
+    [COMMANDS.reveal]: async (first) => {
+      const target = await revealTarget(environment, first);
+      if (target !== undefined) await commands.executeCommand(revealCommand(), target);
+    },
+    [COMMANDS.showCommit]: async (first) => {
+      const row = await chooseWeights(environment, first);
+      if (row === undefined) return;
+      const { commit } = recordOf(row).provenance;
+      if (commit === null) throw new DeltaloomError('no-commit', STRINGS.checkpoints.noCommit);
+      await services.openCommit(row.study, commit);
+    },
+    [COMMANDS.deleteCheckpoint]: async (first, others) => {
+      // The Delete key brings no rows: the selected ones are meant.
+      const rows = isNode(first) ? rowsOf(first, others) : environment.view.view.selection;
+      const chosen = weightRows(rows);
+      const only = chosen.length === 0 ? await chooseWeights(environment, first) : undefined;
+      await deleteRows(environment, only === undefined ? chosen : [only]);
+    },
+  };
+}
+
+/** The desktop shows a file in the system's own file manager; in the browser there is only the explorer. */
+function revealCommand(): string {
+  return env.uiKind === UIKind.Desktop && env.remoteName === undefined
+    ? 'revealFileInOS'
+    : 'revealInExplorer';
+}
+
+/** What dropping a row onto another one offers. */
+export async function dropOnto(
+  environment: CommandEnvironment,
+  dragged: Draggable,
+  target: TreeNode,
+): Promise<void> {
+  const owner = ownerOf(environment, dragged.study.directory);
+  const path = pathOfWeights(dragged);
+  const deltaName =
+    dragged.kind === 'merge' ? dragged.merge.record.deltaName : dragged.checkpoint.run.deltaName;
+  const task = target.kind === 'merge' ? target.merge.record.target : taskName(target);
+  if (task === undefined) return;
+  // Dropping a merge on its own task means that merge; on another task it is just weights to start from.
+  const initialisation =
+    dragged.kind === 'merge' && dragged.merge.record.target === task
+      ? ({ kind: 'merge', id: dragged.merge.record.id } as const)
+      : ({ kind: 'checkpoint', path } as const);
+  const title = STRINGS.checkpoints.dropTitle(
+    dragged.kind === 'merge' ? dragged.merge.record.label : dragged.checkpoint.run.task,
+  );
+  const choices: Choice<'tune' | 'merge'>[] = [{ label: STRINGS.checkpoints.dropTune(task), value: 'tune' }];
+  if (target.kind === 'merge' && dragged.kind === 'checkpoint' && dragged.checkpoint.run.task !== task) {
+    choices.push({
+      label: STRINGS.checkpoints.dropMerge(task),
+      detail: STRINGS.checkpoints.dropMergeDetail,
+      value: 'merge',
+    });
+  }
+  const what = await pickOne(choices, { title, placeholder: '' }, { askAlways: true });
+  if (what === 'tune') await tuneFrom(environment, owner, task, deltaName, initialisation);
+  if (what === 'merge' && target.kind === 'merge' && dragged.kind === 'checkpoint') {
+    const tasks = new Set([
+      ...target.merge.record.sources.map((source) => source.task),
+      dragged.checkpoint.run.task,
+    ]);
+    const weights = Object.fromEntries([...tasks].map((source) => [source, 1 / tasks.size]));
+    await submitMerge(environment, owner, task, deltaName, { kind: 'explicit', weights });
+  }
+}
+
+function taskName(node: TreeNode): string | undefined {
+  return node.kind === 'task' ? node.contents.task.name : undefined;
+}
+
+function recordOf(
+  row: CheckpointNode | MergeNode,
+): CheckpointNode['checkpoint']['run'] | MergeNode['merge']['record'] {
+  return row.kind === 'merge' ? row.merge.record : row.checkpoint.run;
+}
+
+/** The row a command was called on; from the palette the person chooses one. */
+async function chooseWeights(
+  environment: CommandEnvironment,
+  argument: unknown,
+): Promise<CheckpointNode | MergeNode | undefined> {
+  if (isNode(argument)) return weightRows([argument])[0];
+  const selected = weightRows(environment.view.view.selection);
+  if (selected.length === 1) return selected[0];
+  const owner = await chooseStudy(environment.view, argument, STRINGS.product);
+  if (owner === undefined) return undefined;
+  const choices = collectWeights(environment, owner.study.directory);
+  if (choices.length === 0) throw new DeltaloomError('no-checkpoints', STRINGS.checkpoints.none);
+  return pickOne(choices, { title: owner.study.name, placeholder: STRINGS.evaluate.which });
+}
+
+function chooseOther(
+  environment: CommandEnvironment,
+  one: CheckpointNode | MergeNode,
+): Promise<CheckpointNode | MergeNode | undefined> {
+  const path = pathOfWeights(one);
+  const deltaOf = (row: CheckpointNode | MergeNode): string => recordOf(row).deltaName;
+  const choices = collectWeights(environment, one.study.directory).filter(
+    ({ value }) => deltaOf(value) === deltaOf(one) && pathOfWeights(value) !== path,
+  );
+  if (choices.length === 0) throw new DeltaloomError('no-checkpoints', STRINGS.checkpoints.none);
+  return pickOne(
+    choices,
+    { title: STRINGS.checkpoints.compareWith, placeholder: STRINGS.checkpoints.compareWith },
+    { askAlways: true },
+  );
+}
+
+/** Every checkpoint and merge whose weights are here. */
+function collectWeights(
+  environment: CommandEnvironment,
+  directory: string,
+): Choice<CheckpointNode | MergeNode>[] {
+  const { study, index } = ownerOf(environment, directory);
+  return [...index.tasks.values()].flatMap(({ task, checkpoints, merges }) => [
+    ...checkpoints
+      .filter(({ run, state }) => run.checkpoint !== null && state !== 'absent')
+      .map((checkpoint): Choice<CheckpointNode> => ({
+        heading: task.name,
+        label: `${task.name}: ${formatRun(checkpoint.run)}`,
+        description: `${formatMetric(checkpoint.score)} · seed ${checkpoint.run.seed}`,
+        value: { kind: 'checkpoint', study, group: null, checkpoint },
+      })),
+    ...merges
+      .filter(({ state }) => state !== 'absent')
+      .map((merge): Choice<MergeNode> => ({
+        heading: task.name,
+        label: `${task.name}: merge by ${merge.record.label}`,
+        description: merge.record.deltaName,
+        value: { kind: 'merge', study, group: null, merge },
+      })),
+  ]);
+}
+
+async function revealTarget(environment: CommandEnvironment, argument: unknown): Promise<Uri | undefined> {
+  if (isNode(argument) && (argument.kind === 'checkpoint' || argument.kind === 'merge')) {
+    return Uri.file(resolveInStudy(argument.study.directory, pathOfWeights(argument)));
+  }
+  if (isNode(argument) && argument.kind === 'study') return argument.study.uri;
+  const chosen = await chooseTasks(environment.view, argument, undefined, STRINGS.studies.task);
+  const [task] = chosen?.tasks ?? [];
+  if (chosen === undefined || task === undefined) return undefined;
+  const [file] =
+    chosen.owner.index.tasks.get(task)?.task.data.flatMap(({ files }) => Object.values(files)) ?? [];
+  if (file === undefined) throw new DeltaloomError('no-data', STRINGS.messages.noDataFile(task));
+  return Uri.file(resolveInStudy(chosen.owner.study.directory, file));
+}
+
+async function deleteRows(
+  { studies }: CommandEnvironment,
+  rows: readonly (CheckpointNode | MergeNode)[],
+): Promise<void> {
+  if (rows.length === 0) return;
+  const { confirmDelete, deleteDetail, toTrash, confirmForGood, forGood } = STRINGS.checkpoints;
+  const sure = await window.showWarningMessage(
+    confirmDelete(rows.length),
+    { modal: true, detail: `${deleteDetail}\n\n${rows.map(nameOfRow).join('\n')}` },
+    toTrash,
+  );
+  if (sure !== toTrash) return;
+  let useTrash = true;
+  for (const row of rows) {
+    for (const file of filesOfRow(row)) {
+      try {
+        await workspace.fs.delete(file, { useTrash });
+      } catch (error) {
+        if (error instanceof FileSystemError && error.code === 'FileNotFound') continue;
+        if (!useTrash) throw error;
+        // Remote file systems often have no trash.
+        const anyway = await window.showWarningMessage(confirmForGood, { modal: true }, forGood);
+        if (anyway !== forGood) return;
+        useTrash = false;
+        await workspace.fs.delete(file, { useTrash });
+      }
+    }
+  }
+  const directories = new Set(rows.map(({ study }) => study.directory));
+  for (const directory of directories) await studies.refresh(directory);
+}
+
+function nameOfRow(row: CheckpointNode | MergeNode): string {
+  return row.kind === 'merge'
+    ? `${row.merge.record.target}: merge by ${row.merge.record.label}`
+    : `${row.checkpoint.run.task}: ${formatRun(row.checkpoint.run)}, seed ${row.checkpoint.run.seed}`;
+}
+
+/** The weights first: should deleting stop halfway, the record says that they are absent. */
+function filesOfRow(row: CheckpointNode | MergeNode): Uri[] {
+  const at = (file: string): Uri => Uri.file(resolveInStudy(row.study.directory, file));
+  if (row.kind === 'merge') {
+    const { record } = row.merge;
+    return [at(record.checkpoint.path), at(mergeRecordPath(record.target, record.id))];
+  }
+  const { run } = row.checkpoint;
+  return [
+    ...(run.checkpoint === null ? [] : [at(run.checkpoint.path)]),
+    ...predictionsOf(run).map(at),
+    at(runRecordPath(run.task, run.id)),
+  ];
+}
+
+function predictionsOf({ task, id }: RunRecord): string[] {
+  return ['dev', 'test'].map((split) => predictionsPath(task, id, split));
+}

@@ -1,0 +1,21 @@
+import type { EditorJobs } from '../jobs/runtime-jobs.js';
+import type { Services, Study } from '../services.js';
+import type { StudyProblem } from '../../study/snapshot.js';
+import type { WorkspaceStudies } from '../studies/registry.js';
+import type { StudyView } from '../tree/view.js';
+import type { Uri } from 'vscode';
+
+/** What the commands work with: the services, and what only the extension itself uses. */
+export interface CommandEnvironment {
+  readonly services: Services;
+  readonly studies: WorkspaceStudies;
+  readonly jobs: EditorJobs;
+  readonly view: StudyView;
+  readonly extensionUri: Uri;
+  /** Runs the whole preflight in the runtime and shows what it finds. */
+  readonly checkStudy: (study: Study) => Promise<readonly StudyProblem[]>;
+}
+
+/** A command's work; arguments are those of a tree's context menu: the row, and all selected rows. */
+export type CommandHandler = (first?: unknown, others?: unknown) => Promise<unknown>;
+export type CommandTable = Readonly<Record<string, CommandHandler>>;

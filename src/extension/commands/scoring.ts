@@ -1,0 +1,155 @@
+import { SCORE_METHOD_INFO, SCORE_METHODS, type Granularity, type ScoreMethod } from '../../core/methods.js';
+import type { JobRequest } from '../../study/jobs.js';
+import { COMMANDS, MEMORY } from '../identifiers.js';
+import { STRINGS } from '../strings.js';
+import { formatMetric, formatRun } from '../tree/labels.js';
+import type { IndexedStudy } from '../tree/nodes.js';
+import type { CommandEnvironment, CommandTable } from './environment.js';
+import { pickMany, pickOne } from './pickers.js';
+import { chooseTasks, isNode, pathOfWeights, weightRows, type NamedTarget } from './targets.js';
+import { collectDeltas, type Choice } from './tune-choices.js';
+import { configurationOf, ownerOf } from './tuning.js';
+
+export interface ScoreArguments extends NamedTarget {
+  readonly deltaName?: string;
+  readonly methods?: readonly ScoreMethod[];
+}
+
+export interface EvaluateArguments extends NamedTarget {
+  readonly deltaName?: string;
+  readonly checkpoint?: string | null;
+  readonly split?: 'dev' | 'test';
+}
+
+export function scoringCommands(environment: CommandEnvironment): CommandTable {
+  const { view, jobs, services } = environment;
+  return {
+    [COMMANDS.score]: async (first, others) => {
+      const chosen = await chooseTasks(view, first, others, STRINGS.score.title);
+      if (chosen === undefined) return undefined;
+      const { owner, tasks } = chosen;
+      const given = isNode(first) ? undefined : (first as ScoreArguments | undefined);
+      const configuration = configurationOf(owner);
+      const title = STRINGS.score.title;
+      const deltaName =
+        given?.deltaName ??
+        (await pickOne(collectDeltas(configuration), { title, placeholder: STRINGS.tune.delta }));
+      if (deltaName === undefined) return undefined;
+      const last = services.memory.get<readonly string[]>(MEMORY.lastScore) ?? configuration.scores.methods;
+      const methods =
+        given?.methods ??
+        (await pickMany(collectMethods(last), { title, placeholder: STRINGS.score.methods }));
+      if (methods === undefined) return undefined;
+      await services.memory.update(MEMORY.lastScore, methods);
+      const request: JobRequest = {
+        kind: 'score',
+        deltaName,
+        methods: [...methods],
+        granularities: granularitiesFor(methods, configuration.scores.granularities),
+        targets: [...tasks],
+      };
+      return (await jobs.submit(owner.study.directory, request, { priority: 'interactive' })).id;
+    },
+    [COMMANDS.evaluate]: async (first, others) => {
+      const rows = isNode(first) ? weightRows([first]) : [];
+      const [row] = rows;
+      if (row !== undefined) {
+        const task = row.kind === 'merge' ? row.merge.record.target : row.checkpoint.run.task;
+        const deltaName = row.kind === 'merge' ? row.merge.record.deltaName : row.checkpoint.run.deltaName;
+        const checkpoint = pathOfWeights(row);
+        const owner = ownerOf(environment, row.study.directory);
+        return evaluate(environment, owner, { task, deltaName, checkpoint });
+      }
+      const chosen = await chooseTasks(view, first, others, STRINGS.evaluate.title);
+      const [task] = chosen?.tasks ?? [];
+      if (chosen === undefined || task === undefined) return undefined;
+      const { owner } = chosen;
+      const given = isNode(first) ? undefined : (first as EvaluateArguments | undefined);
+      if (given?.checkpoint !== undefined) {
+        const deltaName = given.deltaName ?? Object.keys(configurationOf(owner).deltas)[0] ?? '';
+        return evaluate(environment, owner, { task, deltaName, checkpoint: given.checkpoint }, given.split);
+      }
+      const what = await pickOne(
+        collectEvaluable(owner, task),
+        { title: `${STRINGS.evaluate.title} ${task}`, placeholder: STRINGS.evaluate.which },
+        { askAlways: true },
+      );
+      return what === undefined ? undefined : evaluate(environment, owner, { task, ...what });
+    },
+  };
+}
+
+async function evaluate(
+  { jobs }: CommandEnvironment,
+  { study }: IndexedStudy,
+  what: { readonly task: string; readonly deltaName: string; readonly checkpoint: string | null },
+  given?: 'dev' | 'test',
+): Promise<string | undefined> {
+  const split =
+    given ??
+    (await pickOne(
+      [
+        { label: STRINGS.evaluate.test, value: 'test' as const },
+        { label: STRINGS.evaluate.dev, value: 'dev' as const },
+      ],
+      { title: `${STRINGS.evaluate.title} ${what.task}`, placeholder: STRINGS.evaluate.split },
+    ));
+  if (split === undefined) return undefined;
+  const job = await jobs.submit(
+    study.directory,
+    { kind: 'evaluate', ...what, split },
+    { priority: 'interactive' },
+  );
+  return job.id;
+}
+
+/** The methods with what they cost; those of the last time are ticked. */
+export function collectMethods(last: readonly string[]): Choice<ScoreMethod>[] {
+  return SCORE_METHODS.map((id) => {
+    const { title, summary, cost, needsTargetDelta } = SCORE_METHOD_INFO[id];
+    const needs = needsTargetDelta ? `, ${STRINGS.score.needsTarget}` : '';
+    return {
+      label: title,
+      description: `${STRINGS.score.cost[cost]}${needs}`,
+      detail: summary,
+      value: id,
+      picked: last.includes(id),
+    };
+  });
+}
+
+/** The study's granularities that the methods have; a method without any of them brings its own. */
+export function granularitiesFor(
+  methods: readonly ScoreMethod[],
+  configured: readonly Granularity[],
+): Granularity[] {
+  const wanted = new Set<Granularity>(configured);
+  for (const method of methods) {
+    const { granularities } = SCORE_METHOD_INFO[method];
+    const [own] = granularities;
+    if (own !== undefined && !granularities.some((granularity) => wanted.has(granularity))) wanted.add(own);
+  }
+  return [...wanted];
+}
+
+type Evaluable = { readonly deltaName: string; readonly checkpoint: string | null };
+
+function collectEvaluable(owner: IndexedStudy, task: string): Choice<Evaluable>[] {
+  const [firstDelta = ''] = Object.keys(configurationOf(owner).deltas);
+  const contents = owner.index.tasks.get(task);
+  const checkpoints = (contents?.checkpoints ?? []).flatMap(({ run, state, score }): Choice<Evaluable>[] =>
+    run.checkpoint === null || state === 'absent'
+      ? []
+      : [
+          {
+            label: `${formatMetric(score)}  ${formatRun(run)}`,
+            description: `seed ${run.seed}`,
+            value: { deltaName: run.deltaName, checkpoint: run.checkpoint.path },
+          },
+        ],
+  );
+  return [
+    ...checkpoints,
+    { label: STRINGS.evaluate.bare, value: { deltaName: firstDelta, checkpoint: null } },
+  ];
+}

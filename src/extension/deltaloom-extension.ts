@@ -1,0 +1,270 @@
+import {
+  commands,
+  ProgressLocation,
+  Uri,
+  window,
+  workspace,
+  type ExtensionContext,
+  type LogOutputChannel,
+  type TreeItem,
+} from 'vscode';
+import { hasEnded, type JobView } from '../runtime/protocol.js';
+import { readSnapshot, type StudyProblem } from '../study/snapshot.js';
+import { CheckpointEditor } from './checkpoint-editor/editor.js';
+import { dropOnto } from './commands/checkpoints.js';
+import type { CommandEnvironment } from './commands/environment.js';
+import { registerCommands } from './commands/register.js';
+import { ContextKeys } from './context-keys.js';
+import { EditorServices } from './editor-services.js';
+import { CommitDocuments } from './git/commit-documents.js';
+import { COMMANDS, MEMORY, SETTINGS, VIEWS } from './identifiers.js';
+import { announcementOf } from './jobs/announcements.js';
+import { percentOf } from './jobs/job-lines.js';
+import { LogDocuments } from './jobs/log-documents.js';
+import { EditorJobs } from './jobs/runtime-jobs.js';
+import { StatusItem } from './jobs/status-item.js';
+import { registerPanels } from './panels/index.js';
+import { StudyDiagnostics } from './problems/diagnostics.js';
+import type { Services, Study } from './services.js';
+import { affects, readSettings } from './settings.js';
+import { STRINGS } from './strings.js';
+import { WorkspaceStudies } from './studies/registry.js';
+import { rowDecorations } from './tree/decorations.js';
+import { StudyView } from './tree/view.js';
+
+/** The composition root: builds every part, connects them, and lets them go. */
+export class DeltaloomExtension {
+  readonly services: Services;
+  private readonly log: LogOutputChannel;
+  private readonly studies: WorkspaceStudies;
+  private readonly jobs: EditorJobs;
+  private readonly view: StudyView;
+  private readonly status: StatusItem;
+  private readonly contextKeys: ContextKeys;
+  private readonly diagnostics = new StudyDiagnostics();
+  /** What the last check found, until the study is read anew. */
+  private readonly checked = new Map<string, readonly StudyProblem[]>();
+
+  constructor(private readonly context: ExtensionContext) {
+    const trusted = (): boolean => workspace.isTrusted;
+    this.log = window.createOutputChannel(STRINGS.product, { log: true });
+    this.studies = new WorkspaceStudies(readSnapshot, (line) => this.log.debug(line));
+    this.jobs = new EditorJobs({
+      runtimeFile: Uri.joinPath(context.extensionUri, 'dist', 'runtime.js').fsPath,
+      studies: this.studies,
+      trusted,
+      log: (level, line) => this.log[level](line),
+    });
+    const logs = new LogDocuments();
+    const commits = new CommitDocuments();
+    this.services = new EditorServices({
+      studies: this.studies,
+      jobs: this.jobs,
+      log: this.log,
+      memory: context.workspaceState,
+      trusted,
+      logs,
+      commits,
+    });
+    this.contextKeys = new ContextKeys(context.workspaceState);
+    this.status = new StatusItem(this.jobs, trusted);
+    this.view = new StudyView(
+      this.studies,
+      this.jobs,
+      context.workspaceState,
+      () => this.situationChanged(),
+      (dragged, target) =>
+        dropOnto(environment, dragged, target).catch((error: unknown) => this.services.showError(error)),
+    );
+    const environment: CommandEnvironment = {
+      services: this.services,
+      studies: this.studies,
+      jobs: this.jobs,
+      view: this.view,
+      extensionUri: context.extensionUri,
+      checkStudy: (study) => this.check(study),
+    };
+    context.subscriptions.push(
+      this.log,
+      this.studies,
+      this.jobs,
+      this.view,
+      this.status,
+      this.diagnostics,
+      logs,
+      commits,
+      window.registerFileDecorationProvider(rowDecorations),
+      // Empty on purpose: its welcome texts are the view.
+      window.registerTreeDataProvider(VIEWS.nextStep, {
+        getChildren: () => [],
+        getTreeItem: (item: TreeItem) => item,
+      }),
+      CheckpointEditor.register(this.services),
+      ...registerCommands(environment),
+      this.studies.onDidChange((directory) => this.studyChanged(directory)),
+      this.jobs.onDidUpdate((job) => this.jobUpdated(job)),
+      this.jobs.onDidChangeState((state) => {
+        if (state.kind === 'broken') this.log.error(state.reason);
+        this.situationChanged();
+      }),
+      this.jobs.onDidLog(({ id, line }) => {
+        this.log.info(`[${id}] ${line}`);
+        const job = this.jobs.get(id);
+        if (job !== undefined) logs.grew(job.logFile);
+      }),
+      workspace.onDidGrantWorkspaceTrust(() => {
+        this.situationChanged();
+        void this.join();
+      }),
+      workspace.onDidSaveTextDocument(({ fileName }) => {
+        const study = fileName.endsWith('deltaloom.json') ? this.studies.find(fileName) : undefined;
+        if (study !== undefined && trusted())
+          void this.check(study).catch((error: unknown) => this.log.warn(String(error)));
+      }),
+      workspace.onDidChangeConfiguration((event) => {
+        if (affects(event, SETTINGS.studyFolder)) void this.studies.refresh();
+        if (affects(event, SETTINGS.outliveWindow) || affects(event, SETTINGS.memoryLimit)) {
+          void this.jobs.settingsChanged();
+        }
+      }),
+    );
+    registerPanels(context, this.services);
+    this.situationChanged();
+    void this.begin();
+  }
+
+  end(): Promise<void> {
+    return this.jobs.end();
+  }
+
+  /** What may take its time: `activate` does not wait for it. */
+  private async begin(): Promise<void> {
+    try {
+      await this.studies.look();
+      await this.join();
+    } catch (error) {
+      this.log.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    }
+  }
+
+  /** A runtime that outlived the last window is joined; none is started. */
+  private async join(): Promise<void> {
+    if (workspace.isTrusted) await this.jobs.joinIfRunning();
+  }
+
+  private async check(study: Study): Promise<readonly StudyProblem[]> {
+    const problems = await this.jobs.check(study.directory);
+    this.checked.set(study.directory, problems);
+    await this.diagnostics.update(study, merged(study.snapshot.problems, problems));
+    return problems;
+  }
+
+  private studyChanged(directory: string): void {
+    const study = this.studies.studies.find((candidate) => candidate.directory === directory);
+    if (study === undefined) {
+      this.checked.delete(directory);
+      this.diagnostics.forget(directory);
+    } else {
+      void this.diagnostics.update(study, merged(study.snapshot.problems, this.checked.get(directory) ?? []));
+    }
+    this.situationChanged();
+  }
+
+  private situationChanged(): void {
+    const studies = this.view.indexed();
+    this.contextKeys.update({
+      folders: workspace.workspaceFolders?.length ?? 0,
+      ready: this.studies.ready,
+      studies,
+      backboneFound: (directory) => this.studies.backboneFound(directory),
+      jobs: this.jobs.list(),
+      state: this.jobs.state,
+      arrangement: this.view.arrangement,
+      checked: this.view.checkedCheckpoints().length,
+      remembersTuning: this.context.workspaceState.get(MEMORY.lastTuning) !== undefined,
+    });
+    this.status.update(studies.length > 0 || this.jobs.list().length > 0);
+  }
+
+  private jobUpdated(job: JobView): void {
+    if (hasEnded(job.state)) {
+      // The watcher would notice too, a moment later; a person who waits should not.
+      void this.studies.refresh(job.study);
+      this.announce(job);
+      this.situationChanged();
+    } else if (job.state === 'queued' || job.progress === null) {
+      this.followShort(job);
+      this.situationChanged();
+    } else {
+      this.status.update(true);
+    }
+  }
+
+  private readonly followed = new Set<string>();
+
+  /** Short work shows its progress where the person is, with a way to cancel; long work shows in tree and status bar. */
+  private followShort(job: JobView): void {
+    const { kind } = job.request;
+    if (this.followed.has(job.id) || !this.jobs.isAnnounced(job.id)) return;
+    this.followed.add(job.id);
+    const short = kind === 'merge' || kind === 'evaluate';
+    void window.withProgress(
+      short
+        ? { location: ProgressLocation.Notification, title: job.title, cancellable: true }
+        : { location: { viewId: VIEWS.studies } },
+      async (progress, token) => {
+        token.onCancellationRequested(() => void this.jobs.cancel(job.id));
+        let shown = 0;
+        const listening = this.jobs.onDidUpdate((view) => {
+          if (view.id !== job.id) return;
+          const percent = percentOf(view) ?? 0;
+          progress.report({ message: view.progress?.label ?? '', increment: Math.max(0, percent - shown) });
+          shown = Math.max(shown, percent);
+        });
+        await this.jobs.finished(job.id);
+        listening.dispose();
+      },
+    );
+  }
+
+  private announce(job: JobView): void {
+    const kind = announcementOf(job, {
+      startedHere: this.jobs.isAnnounced(job.id),
+      looking: window.state.focused && this.view.view.visible,
+      level: readSettings().notifications,
+    });
+    const { openLog, reveal, failed, done } = STRINGS.messages;
+    if (kind === 'failed' && job.error !== null) {
+      const { message, remedy } = job.error;
+      const text = failed(job.title, remedy === undefined ? message : `${message} ${remedy}`);
+      void window.showErrorMessage(text, openLog).then((choice) => {
+        if (choice === openLog) void commands.executeCommand(COMMANDS.showLog, job.id);
+      });
+    } else if (kind === 'done') {
+      const text = done(job.title, job.outcome?.summary ?? '');
+      void window.showInformationMessage(text, reveal, openLog).then((choice) => {
+        if (choice === openLog) void commands.executeCommand(COMMANDS.showLog, job.id);
+        if (choice === reveal) void this.reveal(job);
+      });
+    }
+  }
+
+  private async reveal(job: JobView): Promise<void> {
+    const { request } = job;
+    const task =
+      request.kind === 'tune' ? request.tasks[0] : 'target' in request ? request.target : undefined;
+    await commands.executeCommand(`${VIEWS.studies}.focus`);
+    if (task !== undefined) await this.view.revealTask(job.study, task);
+  }
+}
+
+/** A finding that both the snapshot and the check have is shown once. */
+function merged(snapshot: readonly StudyProblem[], checked: readonly StudyProblem[]): StudyProblem[] {
+  const byKey = new Map(
+    [...snapshot, ...checked].map((problem) => [
+      `${problem.file}\n${problem.line ?? ''}\n${problem.code}\n${problem.message}`,
+      problem,
+    ]),
+  );
+  return [...byKey.values()];
+}

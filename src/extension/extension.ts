@@ -1,0 +1,16 @@
+import type { ExtensionContext } from 'vscode';
+import { DeltaloomExtension } from './deltaloom-extension.js';
+import type { Services } from './services.js';
+
+let extension: DeltaloomExtension | undefined;
+
+/** Builds everything and returns the services, for tests and for other extensions. The workspace is read afterwards. */
+export function activate(context: ExtensionContext): Services {
+  extension = new DeltaloomExtension(context);
+  return extension.services;
+}
+
+/** Ends the runtime with the window, or lets it go on if the user chose so. */
+export async function deactivate(): Promise<void> {
+  await extension?.end();
+}

@@ -1,0 +1,105 @@
+import { stat } from 'node:fs/promises';
+import { Diagnostic, DiagnosticSeverity, languages, Range, Uri, workspace, type Disposable } from 'vscode';
+import type { StudyProblem } from '../../study/snapshot.js';
+import type { Study } from '../services.js';
+import { resolveInStudy } from '../../study/paths.js';
+import { findProperty } from './json-location.js';
+
+/** A property's value longer than this is underlined by its name alone. */
+const SHOWN_VALUE = 200;
+
+/** Puts the problems of the studies into the Problems panel, at the property or line they speak of. */
+export class StudyDiagnostics implements Disposable {
+  private readonly collection = languages.createDiagnosticCollection('deltaloom');
+  /** Files with diagnostics, per study: those without any more are cleared. */
+  private readonly files = new Map<string, Set<string>>();
+
+  /** @param found the snapshot's own problems, and those of a check if one was made */
+  async update(study: Study, found: readonly StudyProblem[]): Promise<void> {
+    const byFile = new Map<string, StudyProblem[]>();
+    for (const problem of found) {
+      const file = resolveInStudy(study.directory, problem.file);
+      byFile.set(file, [...(byFile.get(file) ?? []), problem]);
+    }
+    const before = this.files.get(study.directory) ?? new Set();
+    this.files.set(study.directory, new Set(byFile.keys()));
+    for (const file of before) if (!byFile.has(file)) this.collection.delete(Uri.file(file));
+    for (const [file, problems] of byFile) {
+      const uri = Uri.file(file);
+      const needsText = problems.some(({ path, line }) => path !== undefined || line !== undefined);
+      const text = needsText ? await readText(uri) : '';
+      this.collection.set(
+        uri,
+        problems.map((problem) => toDiagnostic(problem, text)),
+      );
+    }
+  }
+
+  forget(directory: string): void {
+    for (const file of this.files.get(directory) ?? []) this.collection.delete(Uri.file(file));
+    this.files.delete(directory);
+  }
+
+  dispose(): void {
+    this.collection.dispose();
+  }
+}
+
+async function readText(uri: Uri): Promise<string> {
+  // As in the editor, unsaved changes included: that is where the underline is drawn.
+  const open = workspace.textDocuments.find((document) => document.uri.toString() === uri.toString());
+  if (open !== undefined) return open.getText();
+  const { size } = await stat(uri.fsPath).catch(() => ({ size: 0 }));
+  if (size === 0 || size > 4 * 1024 * 1024) return '';
+  return Buffer.from(await workspace.fs.readFile(uri)).toString('utf8');
+}
+
+function toDiagnostic(problem: StudyProblem, text: string): Diagnostic {
+  const { start, end } = locateProblem(problem, text);
+  const diagnostic = new Diagnostic(
+    new Range(start.line, start.character, end.line, end.character),
+    `${problem.message} ${problem.remedy}`.trim(),
+    problem.severity === 'error' ? DiagnosticSeverity.Error : DiagnosticSeverity.Warning,
+  );
+  diagnostic.source = 'deltaloom';
+  diagnostic.code = problem.code;
+  return diagnostic;
+}
+
+interface Place {
+  readonly line: number;
+  readonly character: number;
+}
+
+/** 0-based lines and characters. The property if its path is known, else the line, else the beginning. */
+export function locateProblem(
+  problem: StudyProblem,
+  text: string,
+): { readonly start: Place; readonly end: Place } {
+  const ranges = problem.path === undefined ? undefined : findProperty(text, problem.path);
+  if (ranges !== undefined) {
+    const { name, value } = ranges;
+    const long = value.end - value.start > SHOWN_VALUE || text.slice(value.start, value.end).includes('\n');
+    const range = long && name !== undefined ? name : value;
+    // The whole document stands for a missing property: only its first line is underlined.
+    const end = long && name === undefined ? endOfLine(text, range.start) : range.end;
+    return { start: placeOf(text, range.start), end: placeOf(text, end) };
+  }
+  const line = Math.max(0, (problem.line ?? 1) - 1);
+  const content = text.split(/\r?\n/)[line] ?? '';
+  return {
+    start: { line, character: content.length - content.trimStart().length },
+    end: { line, character: Math.max(1, content.length) },
+  };
+}
+
+function placeOf(text: string, offset: number): Place {
+  const before = text.slice(0, offset);
+  const lineStart = before.lastIndexOf('\n') + 1;
+  return { line: before.split('\n').length - 1, character: offset - lineStart };
+}
+
+function endOfLine(text: string, offset: number): number {
+  const end = text.indexOf('\n', offset);
+  return end === -1 ? text.length : end;
+}

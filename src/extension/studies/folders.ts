@@ -1,0 +1,13 @@
+import path from 'node:path';
+import type { StudySnapshot } from '../../study/snapshot.js';
+
+/** Whether a path is the folder or lies in it, on Windows and elsewhere. */
+export function contains(folder: string, fileOrFolder: string, paths: typeof path = path): boolean {
+  const relative = paths.relative(folder, fileOrFolder);
+  return relative === '' || (!relative.startsWith('..') && !paths.isAbsolute(relative));
+}
+
+/** The study's own name, or its folder's. */
+export function nameOfStudy(snapshot: StudySnapshot, paths: typeof path = path): string {
+  return snapshot.configuration?.name ?? paths.basename(snapshot.directory);
+}

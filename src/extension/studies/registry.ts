@@ -1,0 +1,208 @@
+import { access, readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { EventEmitter, RelativePattern, Uri, workspace, type Disposable } from 'vscode';
+import type { StudySnapshot } from '../../study/snapshot.js';
+import { readSettings } from '../settings.js';
+import type { Study, StudyRegistry } from '../services.js';
+import { collectStudyIndex, type StudyIndex } from '../tree/study-index.js';
+import { contains, nameOfStudy } from './folders.js';
+
+/** How deep below a workspace folder studies are looked for; package.json's activation events say the same. */
+const PATTERN = '{deltaloom.json,*/deltaloom.json,*/*/deltaloom.json}';
+const EXCLUDED = '**/{node_modules,.git,.deltaloom,dist}/**';
+const MANY = 50;
+/** Files of one job appear one after another: they are read together. */
+const SETTLE_MS = 250;
+
+interface Entry {
+  study: Study;
+  index: StudyIndex;
+  backboneFound: boolean;
+  readonly watchers: Disposable[];
+}
+
+/** Finds the studies of the workspace, reads them, and reads them again when their files change. */
+export class WorkspaceStudies implements StudyRegistry, Disposable {
+  private readonly entries = new Map<string, Entry>();
+  private readonly changed = new EventEmitter<string>();
+  private readonly disposables: { dispose(): unknown }[] = [this.changed];
+  private readonly settling = new Map<string, NodeJS.Timeout>();
+  private readonly reading = new Map<string, Promise<void>>();
+  private looked = false;
+  readonly onDidChange = this.changed.event;
+
+  constructor(
+    private readonly readSnapshot: (directory: string) => Promise<StudySnapshot>,
+    private readonly log: (line: string) => void,
+  ) {
+    const look = (): void => void this.look();
+    // Not the watcher's own event for changes: an edited deltaloom.json is read by its study's watcher.
+    const appearing = workspace.createFileSystemWatcher('**/deltaloom.json', false, true, false);
+    appearing.onDidCreate(look);
+    appearing.onDidDelete(look);
+    this.disposables.push(appearing, workspace.onDidChangeWorkspaceFolders(look));
+  }
+
+  get studies(): readonly Study[] {
+    return [...this.entries.values()]
+      .map(({ study }) => study)
+      .sort((a, b) => (a.directory < b.directory ? -1 : 1));
+  }
+
+  get ready(): boolean {
+    return this.looked;
+  }
+
+  find(fileOrDirectory: string): Study | undefined {
+    // The innermost, should studies lie in one another.
+    return this.studies
+      .filter(({ directory }) => contains(directory, fileOrDirectory))
+      .sort((a, b) => b.directory.length - a.directory.length)[0];
+  }
+
+  indexOf(directory: string): StudyIndex | undefined {
+    return this.entries.get(directory)?.index;
+  }
+
+  /** false when a study's backbone folder holds no T5. */
+  backboneFound(directory: string): boolean {
+    return this.entries.get(directory)?.backboneFound ?? true;
+  }
+
+  /** Looks through the workspace. Call it once at the start; later it is called when studies appear or disappear. */
+  async look(): Promise<void> {
+    const found = new Set(await this.locate());
+    for (const [directory, entry] of this.entries) {
+      if (found.has(directory)) continue;
+      for (const watcher of entry.watchers) watcher.dispose();
+      this.entries.delete(directory);
+      this.changed.fire(directory);
+    }
+    await Promise.all([...found].filter((each) => !this.entries.has(each)).map((each) => this.read(each)));
+    const first = !this.looked;
+    this.looked = true;
+    if (first) this.changed.fire('');
+  }
+
+  async refresh(directory?: string): Promise<void> {
+    if (directory === undefined) {
+      await this.look();
+      await Promise.all([...this.entries.keys()].map((each) => this.read(each)));
+    } else {
+      await this.read(directory);
+    }
+  }
+
+  dispose(): void {
+    for (const timer of this.settling.values()) clearTimeout(timer);
+    for (const { watchers } of this.entries.values()) for (const watcher of watchers) watcher.dispose();
+    for (const disposable of this.disposables) disposable.dispose();
+  }
+
+  private async locate(): Promise<string[]> {
+    const { studyFolder } = readSettings();
+    const folders = workspace.workspaceFolders ?? [];
+    if (studyFolder !== '') {
+      const candidates = path.isAbsolute(studyFolder)
+        ? [studyFolder]
+        : folders.map(({ uri }) => path.join(uri.fsPath, studyFolder));
+      const kept: string[] = [];
+      for (const candidate of candidates) {
+        if (await exists(path.join(candidate, 'deltaloom.json'))) kept.push(path.normalize(candidate));
+      }
+      return kept;
+    }
+    const files = await Promise.all(
+      folders.map((folder) => workspace.findFiles(new RelativePattern(folder, PATTERN), EXCLUDED, MANY)),
+    );
+    return files.flat().map((file) => path.dirname(file.fsPath));
+  }
+
+  private read(directory: string): Promise<void> {
+    // A second wish while reading is served by one more reading after it, not by one at the same time.
+    const before = this.reading.get(directory);
+    const next = (before ?? Promise.resolve()).then(() => this.readNow(directory));
+    this.reading.set(directory, next);
+    return next.finally(() => {
+      if (this.reading.get(directory) === next) this.reading.delete(directory);
+    });
+  }
+
+  private async readNow(directory: string): Promise<void> {
+    const start = performance.now();
+    let snapshot: StudySnapshot;
+    try {
+      snapshot = await this.readSnapshot(directory);
+    } catch (error) {
+      this.log(
+        `${directory} can't be read: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+      );
+      return;
+    }
+    const weights = await listWeights(directory);
+    const backbone = snapshot.configuration?.backbone;
+    const backboneFound =
+      backbone === undefined || (await exists(path.resolve(directory, backbone, 'config.json')));
+    const study: Study = {
+      directory,
+      uri: Uri.file(directory),
+      name: nameOfStudy(snapshot),
+      snapshot,
+    };
+    const index = collectStudyIndex(snapshot, weights);
+    const known = this.entries.get(directory);
+    if (known === undefined) {
+      this.entries.set(directory, { study, index, backboneFound, watchers: this.watch(directory) });
+    } else {
+      Object.assign(known, { study, index, backboneFound });
+    }
+    this.log(
+      `${directory}: read ${snapshot.tasks.length} tasks, ${snapshot.runs.length} runs, ${snapshot.merges.length} merges in ${Math.round(performance.now() - start)} ms.`,
+    );
+    this.changed.fire(directory);
+  }
+
+  private watch(directory: string): Disposable[] {
+    const patterns = ['deltaloom.json', '.deltaloom/{runs,scores,merges,checkpoints}/**', '**/*.tsv'];
+    return patterns.map((pattern) => {
+      const watcher = workspace.createFileSystemWatcher(new RelativePattern(Uri.file(directory), pattern));
+      const changed = (): void => this.readSoon(directory);
+      watcher.onDidCreate(changed);
+      watcher.onDidChange(changed);
+      watcher.onDidDelete(changed);
+      return watcher;
+    });
+  }
+
+  private readSoon(directory: string): void {
+    clearTimeout(this.settling.get(directory));
+    this.settling.set(
+      directory,
+      setTimeout(() => {
+        this.settling.delete(directory);
+        if (this.entries.has(directory)) void this.read(directory);
+      }, SETTLE_MS),
+    );
+  }
+}
+
+async function exists(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function listWeights(directory: string): Promise<Set<string>> {
+  const root = path.join(directory, '.deltaloom');
+  const found = new Set<string>();
+  for (const folder of ['checkpoints', 'merges']) {
+    const names = await readdir(path.join(root, folder), { recursive: true }).catch(() => []);
+    for (const name of names) {
+      if (name.endsWith('.safetensors')) {
+        found.add(`.deltaloom/${folder}/${name.split(path.sep).join('/')}`);
+      }
+    }
+  }
+  return found;
+}

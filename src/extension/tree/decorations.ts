@@ -1,0 +1,19 @@
+import { FileDecoration, ThemeColor, Uri, type FileDecorationProvider } from 'vscode';
+import { STRINGS } from '../strings.js';
+
+/** Rows that want a decoration carry a URI of this scheme; nothing is ever opened by it. */
+const SCHEME = 'deltaloom-row';
+
+const DECORATIONS = {
+  stale: new FileDecoration('S', STRINGS.tree.states.stale, new ThemeColor('list.warningForeground')),
+  failed: new FileDecoration('!', STRINGS.tree.states.failed, new ThemeColor('list.errorForeground')),
+} as const;
+
+export function decorationUri(rowId: string, decoration: keyof typeof DECORATIONS): Uri {
+  return Uri.from({ scheme: SCHEME, path: `/${rowId}`, query: decoration });
+}
+
+export const rowDecorations: FileDecorationProvider = {
+  provideFileDecoration: ({ scheme, query }) =>
+    scheme !== SCHEME ? undefined : query === 'stale' || query === 'failed' ? DECORATIONS[query] : undefined,
+};

@@ -1,0 +1,245 @@
+import type { JobView } from '../../runtime/protocol.js';
+import type { Study } from '../services.js';
+import {
+  jobsOfTask,
+  type Checkpoint,
+  type Merge,
+  type StudyIndex,
+  type TaskContents,
+} from './study-index.js';
+import { formatMergeLabel, formatRun } from './labels.js';
+
+/** A study of the workspace with its index. */
+export interface IndexedStudy {
+  readonly study: Study;
+  readonly index: StudyIndex;
+}
+
+interface InStudy {
+  readonly study: Study;
+  /** The group under which the node is shown: a task may be in several. */
+  readonly group: string | null;
+}
+
+export type StudyNode = { readonly kind: 'study'; readonly study: Study; readonly index: StudyIndex };
+export type GroupNode = InStudy & {
+  readonly name: string | null;
+  readonly kind: 'group';
+  readonly index: StudyIndex;
+  readonly tasks: readonly string[];
+};
+export type TaskNode = InStudy & { readonly kind: 'task'; readonly contents: TaskContents };
+export type CheckpointNode = InStudy & { readonly kind: 'checkpoint'; readonly checkpoint: Checkpoint };
+export type MergeNode = InStudy & { readonly kind: 'merge'; readonly merge: Merge };
+export type ProbesNode = InStudy & { readonly kind: 'probes'; readonly contents: TaskContents };
+export type JobNode = InStudy & { readonly kind: 'job'; readonly job: JobView; readonly task: string };
+export type TreeNode = StudyNode | GroupNode | TaskNode | CheckpointNode | MergeNode | ProbesNode | JobNode;
+
+export const SORT_ORDERS = ['study', 'name', 'best', 'recent'] as const;
+export type SortOrder = (typeof SORT_ORDERS)[number];
+
+/** What a person arranged; kept over a reload. */
+export interface Arrangement {
+  /** Words that must all occur in a row or its task; empty: everything. */
+  readonly filter: string;
+  readonly sort: SortOrder;
+}
+
+export const DEFAULT_ARRANGEMENT: Arrangement = { filter: '', sort: 'study' };
+
+/** The first level: several studies, or the groups (or tasks) of the only one. */
+export function collectRoots(studies: readonly IndexedStudy[], arrangement: Arrangement): TreeNode[] {
+  const [only] = studies;
+  if (only === undefined) return [];
+  if (studies.length > 1) return studies.map(({ study, index }) => ({ kind: 'study', study, index }));
+  return collectGroupNodes(only, arrangement);
+}
+
+export function collectChildren(
+  node: TreeNode,
+  jobs: readonly JobView[],
+  arrangement: Arrangement,
+): TreeNode[] {
+  switch (node.kind) {
+    case 'study':
+      return collectGroupNodes(node, arrangement);
+    case 'group':
+      return collectTaskNodes(node.study, node.index, node.name ?? null, node.tasks, arrangement);
+    case 'task':
+      return collectTaskChildren(node, jobs, arrangement);
+    case 'probes':
+      return node.contents.probes.map((checkpoint) => ({ ...inStudy(node), kind: 'checkpoint', checkpoint }));
+    case 'checkpoint':
+    case 'merge':
+    case 'job':
+      return [];
+  }
+}
+
+function collectGroupNodes({ study, index }: IndexedStudy, arrangement: Arrangement): TreeNode[] {
+  const [first] = index.groups;
+  if (index.groups.length === 1 && first?.name === null) {
+    return collectTaskNodes(study, index, null, first.tasks, arrangement);
+  }
+  return index.groups
+    .map(({ name, tasks }): GroupNode => ({ kind: 'group', study, index, group: name, name, tasks }))
+    .filter((group) => collectTaskNodes(study, index, group.name, group.tasks, arrangement).length > 0);
+}
+
+function collectTaskNodes(
+  study: Study,
+  index: StudyIndex,
+  group: string | null,
+  names: readonly string[],
+  arrangement: Arrangement,
+): TaskNode[] {
+  const words = wordsOf(arrangement.filter);
+  const nodes = names.flatMap((name): TaskNode[] => {
+    const contents = index.tasks.get(name);
+    if (contents === undefined || !taskMatches(contents, words)) return [];
+    return [{ kind: 'task', study, group, contents }];
+  });
+  return sortTasks(nodes, arrangement.sort);
+}
+
+function sortTasks(nodes: TaskNode[], order: SortOrder): TaskNode[] {
+  const name = ({ contents }: TaskNode): string => contents.task.name;
+  switch (order) {
+    case 'study':
+      return nodes;
+    case 'name':
+      return nodes.sort((a, b) => name(a).localeCompare(name(b)));
+    case 'best':
+      return nodes.sort((a, b) => (b.contents.best?.score ?? -1) - (a.contents.best?.score ?? -1));
+    case 'recent':
+      return nodes.sort((a, b) => latest(b.contents).localeCompare(latest(a.contents)));
+  }
+}
+
+function latest({ checkpoints, merges }: TaskContents): string {
+  const tuned = checkpoints[0]?.run.provenance.time ?? '';
+  const merged = merges[0]?.record.provenance.time ?? '';
+  return tuned > merged ? tuned : merged;
+}
+
+function collectTaskChildren(node: TaskNode, jobs: readonly JobView[], arrangement: Arrangement): TreeNode[] {
+  const { contents, study } = node;
+  const words = wordsOf(arrangement.filter);
+  // When the task's own name is what was asked for, all of it is shown.
+  const whole = matches(contents.task.name, words);
+  const at = inStudy(node);
+  const running = jobsOfTask(jobs, study.directory, contents.task.name).map((job): JobNode => ({
+    ...at,
+    kind: 'job',
+    job,
+    task: contents.task.name,
+  }));
+  const checkpoints = contents.checkpoints
+    .filter((checkpoint) => whole || checkpointMatches(contents.task.name, checkpoint, words))
+    .map((checkpoint): CheckpointNode => ({ ...at, kind: 'checkpoint', checkpoint }));
+  if (arrangement.sort === 'best') {
+    checkpoints.sort((a, b) => (b.checkpoint.score ?? -1) - (a.checkpoint.score ?? -1));
+  } else if (arrangement.sort === 'name') {
+    checkpoints.sort((a, b) => formatRun(a.checkpoint.run).localeCompare(formatRun(b.checkpoint.run)));
+  }
+  const merges = contents.merges
+    .filter((merge) => whole || mergeMatches(contents.task.name, merge, words))
+    .map((merge): MergeNode => ({ ...at, kind: 'merge', merge }));
+  const probes: ProbesNode[] =
+    contents.probes.length > 0 && whole ? [{ ...at, kind: 'probes', contents }] : [];
+  return [...running, ...checkpoints, ...merges, ...probes];
+}
+
+function inStudy({ study, group }: InStudy): InStudy {
+  return { study, group };
+}
+
+function wordsOf(filter: string): string[] {
+  return filter
+    .toLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== '');
+}
+
+function matches(text: string, words: readonly string[]): boolean {
+  const lower = text.toLowerCase();
+  return words.every((word) => lower.includes(word));
+}
+
+function taskMatches(contents: TaskContents, words: readonly string[]): boolean {
+  const { name } = contents.task;
+  return (
+    matches(name, words) ||
+    contents.checkpoints.some((checkpoint) => checkpointMatches(name, checkpoint, words)) ||
+    contents.merges.some((merge) => mergeMatches(name, merge, words))
+  );
+}
+
+function checkpointMatches(task: string, { run, state }: Checkpoint, words: readonly string[]): boolean {
+  return matches(`${task} ${formatRun(run)} ${state} ${run.provenance.branch ?? ''}`, words);
+}
+
+function mergeMatches(task: string, { record, state }: Merge, words: readonly string[]): boolean {
+  return matches(`${task} merge ${formatMergeLabel(record.label)} ${record.deltaName} ${state}`, words);
+}
+
+/** Stable over refreshes, so that selection and expansion stay. */
+export function nodeId(node: TreeNode): string {
+  const { directory } = node.study;
+  switch (node.kind) {
+    case 'study':
+      return directory;
+    case 'group':
+      return `${directory}|group|${node.name ?? ''}`;
+    case 'task':
+      return `${directory}|${node.group ?? ''}|task|${node.contents.task.name}`;
+    case 'probes':
+      return `${directory}|${node.group ?? ''}|probes|${node.contents.task.name}`;
+    case 'checkpoint':
+      return `${directory}|${node.group ?? ''}|run|${node.checkpoint.run.task}/${node.checkpoint.run.id}`;
+    case 'merge':
+      return `${directory}|${node.group ?? ''}|merge|${node.merge.record.target}/${node.merge.record.id}`;
+    case 'job':
+      return `${directory}|${node.group ?? ''}|job|${node.task}|${node.job.id}`;
+  }
+}
+
+/** The node one level up; undefined for a root. For revealing a row. */
+export function parentOf(node: TreeNode, studies: readonly IndexedStudy[]): TreeNode | undefined {
+  const owner = studies.find(({ study }) => study.directory === node.study.directory);
+  if (owner === undefined || node.kind === 'study') return undefined;
+  const top: StudyNode | undefined =
+    studies.length > 1 ? { kind: 'study', study: owner.study, index: owner.index } : undefined;
+  if (node.kind === 'group') return top;
+  if (node.kind === 'task') {
+    const { groups } = owner.index;
+    if (groups.length === 1 && groups[0]?.name === null) return top;
+    const group = groups.find(({ name }) => name === node.group);
+    if (group === undefined) return top;
+    const { study, index } = owner;
+    return { kind: 'group', study, index, group: group.name, name: group.name, tasks: group.tasks };
+  }
+  const contents = owner.index.tasks.get(taskOfNode(node) ?? '');
+  if (contents === undefined) return top;
+  const at = { study: owner.study, group: node.group, contents };
+  const probe = node.kind === 'checkpoint' && node.checkpoint.run.role === 'step-k';
+  return probe ? { kind: 'probes', ...at } : { kind: 'task', ...at };
+}
+
+/** The task that a row belongs to. */
+export function taskOfNode(node: TreeNode): string | undefined {
+  switch (node.kind) {
+    case 'task':
+    case 'probes':
+      return node.contents.task.name;
+    case 'checkpoint':
+      return node.checkpoint.run.task;
+    case 'merge':
+      return node.merge.record.target;
+    case 'job':
+      return node.task;
+    case 'study':
+    case 'group':
+      return undefined;
+  }
+}

@@ -1,0 +1,300 @@
+import type { JobView } from '../../runtime/protocol.js';
+import { STRINGS } from '../strings.js';
+import { collectJobLine } from '../jobs/job-lines.js';
+import {
+  formatAge,
+  formatInitialisation,
+  formatMergeLabel,
+  formatMetric,
+  formatRun,
+  formatShots,
+  shortCommit,
+} from './labels.js';
+import {
+  nodeId,
+  type CheckpointNode,
+  type GroupNode,
+  type JobNode,
+  type MergeNode,
+  type StudyNode,
+  type TaskNode,
+  type TreeNode,
+} from './nodes.js';
+import type { Checkpoint, CheckpointState, TaskContents } from './study-index.js';
+
+/** A row of the tree as data: what `provider.ts` turns into a TreeItem, and the tests compare. */
+export interface Row {
+  readonly id: string;
+  readonly label: string;
+  readonly description: string;
+  /** Markdown. */
+  readonly tooltip: string;
+  readonly icon: string;
+  /** Id of a theme colour. */
+  readonly iconColour?: string;
+  /** Read by the `when` clauses of package.json. */
+  readonly contextValue: string;
+  readonly collapsible: 'no' | 'closed' | 'open';
+  readonly checked?: boolean;
+  readonly decoration?: 'stale' | 'failed';
+  readonly accessibleLabel: string;
+}
+
+export interface RowContext {
+  readonly now: number;
+  readonly jobs: readonly JobView[];
+  /** Keys (`task/id`) of the checkpoints whose boxes are checked. */
+  readonly checked: ReadonlySet<string>;
+}
+
+export function collectRow(node: TreeNode, context: RowContext): Row {
+  switch (node.kind) {
+    case 'study':
+      return studyRow(node);
+    case 'group':
+      return groupRow(node);
+    case 'task':
+      return taskRow(node, context);
+    case 'checkpoint':
+      return checkpointRow(node, context);
+    case 'merge':
+      return mergeRow(node, context);
+    case 'probes':
+      return row(node, STRINGS.tree.probes, {
+        description: String(node.contents.probes.length),
+        icon: 'telescope',
+        contextValue: 'probes',
+        collapsible: 'closed',
+      });
+    case 'job':
+      return jobRow(node);
+  }
+}
+
+type RowParts = Omit<Row, 'id' | 'label' | 'accessibleLabel' | 'tooltip'> & { readonly tooltip?: string };
+
+function row(node: TreeNode, label: string, parts: RowParts): Row {
+  return {
+    id: nodeId(node),
+    label,
+    accessibleLabel: parts.description === '' ? label : `${label}, ${parts.description}`,
+    tooltip: '',
+    ...parts,
+  };
+}
+
+function studyRow(node: StudyNode): Row {
+  const { problems, tasks } = node.study.snapshot;
+  const wrong = problems.filter(({ severity }) => severity === 'error').length;
+  return row(node, node.study.name, {
+    description: wrong > 0 ? STRINGS.tree.problems(wrong) : STRINGS.tree.tasks(tasks.length),
+    icon: wrong > 0 ? 'warning' : 'beaker',
+    ...(wrong > 0 ? { iconColour: 'list.warningForeground' } : {}),
+    tooltip: markdownText(node.study.directory),
+    contextValue: 'study',
+    collapsible: 'open',
+  });
+}
+
+function groupRow(node: GroupNode): Row {
+  return row(node, node.name ?? STRINGS.tree.otherTasks, {
+    description: String(node.tasks.length),
+    icon: 'symbol-namespace',
+    contextValue: 'group',
+    collapsible: 'open',
+  });
+}
+
+function taskRow(node: TaskNode, { jobs }: RowContext): Row {
+  const { task, best, checkpoints, merges } = node.contents;
+  const shots = collectShots(node.contents);
+  const running = jobs.find(
+    ({ study, state, progress }) =>
+      study === node.study.directory &&
+      (state === 'running' || state === 'cancelling') &&
+      progress?.task === task.name,
+  );
+  const description = [
+    task.metric,
+    shots === '' ? STRINGS.tree.noTaskData : shots,
+    best === null ? STRINGS.tree.notRun : STRINGS.tree.best(formatMetric(best.score)),
+  ]
+    .filter((part) => part !== '')
+    .join(' · ');
+  const tooltip = [
+    `**${markdownText(task.name)}** ${markdownText(task.metric)}`,
+    task.groups.length > 0 ? `Groups: ${markdownText(task.groups.join(', '))}` : '',
+    `${checkpoints.length} checkpoints, ${merges.length} merges`,
+    best === null
+      ? ''
+      : `Best: ${formatMetric(best.score)} (${best.scoreSplit ?? ''}), ${markdownText(formatRun(best.run))}`,
+  ];
+  return row(node, task.name, {
+    description,
+    icon: running === undefined ? 'symbol-field' : 'sync~spin',
+    tooltip: paragraphs(tooltip),
+    contextValue: 'task',
+    collapsible: 'closed',
+  });
+}
+
+/** '16/64/full' */
+function collectShots({ task }: TaskContents): string {
+  const all = [...new Set(task.data.map(({ shots }) => shots))].sort((a, b) =>
+    a === 'full' ? 1 : b === 'full' ? -1 : a - b,
+  );
+  if (all.length === 0) return '';
+  const text = all.join('/');
+  return text === 'full' ? 'full data' : `${text} shots`;
+}
+
+const STATE_ICONS: Record<CheckpointState, { icon: string; colour?: string }> = {
+  done: { icon: 'circle-filled', colour: 'charts.green' },
+  stale: { icon: 'history', colour: 'list.warningForeground' },
+  failed: { icon: 'error', colour: 'list.errorForeground' },
+  cancelled: { icon: 'circle-slash' },
+  absent: { icon: 'cloud' },
+};
+
+function checkpointRow(node: CheckpointNode, context: RowContext): Row {
+  const { run, state, reason, score, scoreSplit } = node.checkpoint;
+  const { icon, colour } = STATE_ICONS[state];
+  const label = state === 'failed' ? formatRun(run) : `${formatMetric(score)}  ${formatRun(run)}`;
+  const description = [
+    run.role === 'source' ? '' : `seed ${run.seed}`,
+    state === 'done' ? '' : STRINGS.tree.states[state].toLowerCase(),
+    formatAge(run.provenance.time, context.now),
+    shortCommit(run.provenance.commit, run.provenance.dirty),
+  ]
+    .filter((part) => part !== '')
+    .join(' · ');
+  // Only what can be merged gets a box: a source whose weights are here.
+  const mergeable = isMergeable(node.checkpoint);
+  return row(node, label, {
+    description,
+    icon,
+    ...(colour === undefined ? {} : { iconColour: colour }),
+    tooltip: checkpointTooltip(node.checkpoint, scoreSplit),
+    contextValue: `checkpoint ${run.role} ${state}${run.provenance.commit === null ? '' : ' commit'}${
+      run.checkpoint === null ? '' : ' weights'
+    }`,
+    collapsible: 'no',
+    ...(mergeable ? { checked: context.checked.has(`${run.task}/${run.id}`) } : {}),
+    ...(state === 'stale' || state === 'failed' ? { decoration: state } : {}),
+    ...(reason === null ? {} : { accessibleLabel: `${label}, ${description}. ${reason}` }),
+  });
+}
+
+export function isMergeable({ run, state }: Checkpoint): boolean {
+  return run.role === 'source' && run.checkpoint !== null && (state === 'done' || state === 'stale');
+}
+
+function checkpointTooltip({ run, reason, state }: Checkpoint, split: string | null): string {
+  const { results, provenance, tuning, chosen } = run;
+  const numbers = [
+    results.test === null ? '' : `test ${formatMetric(results.test)}`,
+    results.dev === null ? '' : `dev ${formatMetric(results.dev)}`,
+    results.bestStep === null ? '' : `best at step ${results.bestStep} of ${results.steps}`,
+  ].filter((part) => part !== '');
+  const settings = [
+    formatInitialisation(run.initialisation),
+    formatShots(run.shots),
+    `seed ${run.seed}`,
+    chosen === null ? '' : `rate ${chosen.learningRate}, batch ${chosen.batchSize}`,
+    tuning === null ? '' : `${tuning.steps} steps at most`,
+  ].filter((part) => part !== '');
+  return paragraphs([
+    `**${markdownText(run.task)}** ${markdownText(run.deltaName)} ${split === null ? '' : `(${split} ${markdownText(results.metric)})`}`,
+    reason === null ? '' : `$(${STATE_ICONS[state].icon}) ${markdownText(reason)}`,
+    numbers.join(', '),
+    markdownText(settings.join(', ')),
+    markdownText(
+      `${provenance.time.replace('T', ' ').slice(0, 16)} UTC on ${provenance.device}` +
+        (provenance.commit === null
+          ? ''
+          : `, commit ${provenance.commit.slice(0, 7)}${provenance.branch === null ? '' : ` on ${provenance.branch}`}${
+              provenance.dirty ? ' with uncommitted changes' : ''
+            }`),
+    ),
+    `\`${run.id}\``,
+  ]);
+}
+
+function mergeRow(node: MergeNode, { now }: RowContext): Row {
+  const { record, state, reason } = node.merge;
+  const { provenance } = record;
+  const label = `Merge by ${formatMergeLabel(record.label)}`;
+  const sources = collectMergeSources(record.sources, record.weights, record.parts);
+  const description = [
+    record.deltaName,
+    sources.short,
+    record.temperature === null ? '' : `τ ${record.temperature}`,
+    state === 'done' ? '' : STRINGS.tree.states[state].toLowerCase(),
+    formatAge(provenance.time, now),
+    shortCommit(provenance.commit, provenance.dirty),
+  ]
+    .filter((part) => part !== '')
+    .join(' · ');
+  return row(node, label, {
+    description,
+    icon: state === 'stale' ? 'history' : state === 'absent' ? 'cloud' : 'git-merge',
+    ...(state === 'stale' ? { iconColour: 'list.warningForeground' } : {}),
+    tooltip: paragraphs([
+      `**${markdownText(label)}** for ${markdownText(record.target)}`,
+      reason === null ? '' : markdownText(reason),
+      sources.table,
+      record.loraRule === null ? '' : `LoRA rule: ${record.loraRule}`,
+      `\`${record.id}\``,
+    ]),
+    contextValue: `merge ${state}${provenance.commit === null ? '' : ' commit'} weights`,
+    collapsible: 'no',
+    ...(state === 'stale' ? { decoration: 'stale' as const } : {}),
+  });
+}
+
+/** What a merge was made from: the heaviest in short, all of them as a table. */
+export function collectMergeSources(
+  sources: readonly { readonly task: string }[],
+  weights: readonly (readonly number[])[],
+  parts: readonly string[],
+): { readonly short: string; readonly table: string } {
+  // Over several parts the mean weight says which source matters.
+  const mean = sources.map(
+    (_source, index) =>
+      weights.reduce((sum, part) => sum + (part[index] ?? 0), 0) / Math.max(1, weights.length),
+  );
+  const order = sources
+    .map(({ task }, index) => ({ task, weight: mean[index] ?? 0 }))
+    .sort((a, b) => b.weight - a.weight);
+  const [first] = order;
+  const heaviest = first === undefined ? '' : `${Math.round(first.weight * 100)}% ${first.task}`;
+  const others = order.length - 1;
+  const rows = order
+    .slice(0, 12)
+    .map(({ task, weight }) => `| ${markdownText(task)} | ${(weight * 100).toFixed(1)}% |`);
+  const header = parts.length > 1 ? `Mean weight over ${parts.length} parts` : 'Weight';
+  return {
+    short: others > 0 ? `${heaviest} + ${others}` : heaviest,
+    table: [`| Source | ${header} |`, '|:--|--:|', ...rows].join('\n'),
+  };
+}
+
+function jobRow(node: JobNode): Row {
+  const line = collectJobLine(node.job, node.task);
+  return row(node, line.label, {
+    description: line.description,
+    icon: line.icon,
+    tooltip: markdownText(`${node.job.title}\n${line.description}`),
+    contextValue: `job ${node.job.state}`,
+    collapsible: 'no',
+  });
+}
+
+function paragraphs(parts: readonly string[]): string {
+  return parts.filter((part) => part !== '').join('\n\n');
+}
+
+/** Names come from files: what Markdown would read as markup is shown as it is. */
+export function markdownText(text: string): string {
+  return text.replace(/[\\`*_{}[\]()#+\-.!|<>~$]/g, '\\$&');
+}

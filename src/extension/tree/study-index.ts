@@ -1,0 +1,261 @@
+import type { JobView } from '../../runtime/protocol.js';
+import { hasEnded } from '../../runtime/protocol.js';
+import type { StudyConfiguration } from '../../study/configuration.js';
+import { mergeRecordPath, runRecordPath } from '../../study/paths.js';
+import type { MergeRecord, RunRecord } from '../../study/records.js';
+import type { StudyProblem, StudySnapshot, TaskEntry } from '../../study/snapshot.js';
+
+/** Which checkpoint files are on this machine: paths relative to the study, with forward slashes. */
+export type WeightsOnDisk = ReadonlySet<string>;
+
+export type CheckpointState = 'done' | 'stale' | 'failed' | 'cancelled' | 'absent';
+
+/** A tuned delta with what was measured of it later. */
+export interface Checkpoint {
+  readonly run: RunRecord;
+  readonly state: CheckpointState;
+  /** Why it is stale, failed or absent, for people. */
+  readonly reason: string | null;
+  /** 0 to 1: the test metric, else dev. */
+  readonly score: number | null;
+  readonly scoreSplit: 'test' | 'dev' | null;
+}
+
+export interface Merge {
+  readonly record: MergeRecord;
+  readonly state: 'done' | 'stale' | 'absent';
+  readonly reason: string | null;
+}
+
+export interface TaskContents {
+  readonly task: TaskEntry;
+  /** Sources and few-shot runs, newest first. */
+  readonly checkpoints: readonly Checkpoint[];
+  /** Sources after k steps on this task: what the tuning-based scores left. */
+  readonly probes: readonly Checkpoint[];
+  readonly merges: readonly Merge[];
+  readonly best: Checkpoint | null;
+}
+
+/** A snapshot arranged for looking things up: built once per snapshot, in one pass over the records. */
+export interface StudyIndex {
+  readonly snapshot: StudySnapshot;
+  readonly tasks: ReadonlyMap<string, TaskContents>;
+  readonly groups: readonly { readonly name: string | null; readonly tasks: readonly string[] }[];
+  readonly checkpointById: ReadonlyMap<string, Checkpoint>;
+  readonly mergeById: ReadonlyMap<string, Merge>;
+}
+
+/** The key of a run: ids are unique within a task only. */
+export function runKey(task: string, id: string): string {
+  return `${task}/${id}`;
+}
+
+export function collectStudyIndex(snapshot: StudySnapshot, weights: WeightsOnDisk): StudyIndex {
+  const problems = problemsByFile(snapshot.problems);
+  const evaluations = collectEvaluations(snapshot.runs);
+  const checkpointById = new Map<string, Checkpoint>();
+  const byTask = new Map<string, { checkpoints: Checkpoint[]; probes: Checkpoint[]; merges: Merge[] }>();
+  const contentsOf = (task: string): { checkpoints: Checkpoint[]; probes: Checkpoint[]; merges: Merge[] } => {
+    const known = byTask.get(task);
+    if (known !== undefined) return known;
+    const fresh = { checkpoints: [], probes: [], merges: [] };
+    byTask.set(task, fresh);
+    return fresh;
+  };
+  for (const run of snapshot.runs) {
+    if (run.kind !== 'tune') continue;
+    const checkpoint = describeCheckpoint(run, snapshot.configuration, weights, problems, evaluations);
+    checkpointById.set(runKey(run.task, run.id), checkpoint);
+    const contents = contentsOf(run.task);
+    (run.role === 'step-k' ? contents.probes : contents.checkpoints).push(checkpoint);
+  }
+  const mergeById = new Map<string, Merge>();
+  for (const record of snapshot.merges) {
+    const merge = describeMerge(record, weights, checkpointById, problems);
+    mergeById.set(runKey(record.target, record.id), merge);
+    contentsOf(record.target).merges.push(merge);
+  }
+  const known = new Map(snapshot.tasks.map((task) => [task.name, task]));
+  for (const name of byTask.keys()) {
+    // Records of a task whose data has gone are shown all the same.
+    if (!known.has(name)) known.set(name, { name, groups: [], metric: '', data: [] });
+  }
+  const tasks = new Map<string, TaskContents>();
+  for (const [name, task] of known) {
+    const { checkpoints, probes, merges } = contentsOf(name);
+    checkpoints.sort(newestFirst);
+    merges.sort((a, b) => compareText(b.record.provenance.time, a.record.provenance.time));
+    tasks.set(name, { task, checkpoints, probes, merges, best: bestOf(checkpoints) });
+  }
+  return { snapshot, tasks, groups: collectGroups(snapshot, [...known.keys()]), checkpointById, mergeById };
+}
+
+function collectGroups(snapshot: StudySnapshot, names: readonly string[]): StudyIndex['groups'] {
+  const declared = Object.entries(snapshot.configuration?.groups ?? {});
+  const known = new Set(names);
+  const groups = declared.map(([name, members]) => ({
+    name,
+    tasks: members.filter((task) => known.has(task)),
+  }));
+  const grouped = new Set(groups.flatMap(({ tasks }) => tasks));
+  const others = names.filter((name) => !grouped.has(name));
+  return others.length === 0 ? groups : [...groups, { name: null, tasks: others }];
+}
+
+function problemsByFile(problems: readonly StudyProblem[]): Map<string, StudyProblem> {
+  return new Map(problems.map((problem) => [problem.file.replaceAll('\\', '/'), problem]));
+}
+
+/** The best known results per checkpoint file: evaluations made after the tuning. */
+function collectEvaluations(
+  runs: readonly RunRecord[],
+): Map<string, { dev: number | null; test: number | null }> {
+  const found = new Map<string, { dev: number | null; test: number | null }>();
+  for (const run of runs) {
+    if (run.kind !== 'evaluate' || run.inputs.initial === null || run.status !== 'done') continue;
+    const key = `${run.task} ${run.inputs.initial}`;
+    const known = found.get(key) ?? { dev: null, test: null };
+    found.set(key, { dev: run.results.dev ?? known.dev, test: run.results.test ?? known.test });
+  }
+  return found;
+}
+
+function describeCheckpoint(
+  run: RunRecord,
+  configuration: StudyConfiguration | null,
+  weights: WeightsOnDisk,
+  problems: ReadonlyMap<string, StudyProblem>,
+  evaluations: ReadonlyMap<string, { dev: number | null; test: number | null }>,
+): Checkpoint {
+  const measured = evaluations.get(`${run.task} ${run.checkpoint?.sha256 ?? ''}`);
+  const test = run.results.test ?? measured?.test ?? null;
+  const dev = run.results.dev ?? measured?.dev ?? null;
+  const { state, reason } = stateOfRun(run, configuration, weights, problems);
+  return {
+    run,
+    state,
+    reason,
+    score: test ?? dev,
+    scoreSplit: test !== null ? 'test' : dev !== null ? 'dev' : null,
+  };
+}
+
+function stateOfRun(
+  run: RunRecord,
+  configuration: StudyConfiguration | null,
+  weights: WeightsOnDisk,
+  problems: ReadonlyMap<string, StudyProblem>,
+): { state: CheckpointState; reason: string | null } {
+  if (run.status === 'failed') {
+    const { message, remedy } = run.error ?? { message: 'It failed.', remedy: undefined };
+    return { state: 'failed', reason: remedy === undefined ? message : `${message} ${remedy}` };
+  }
+  const stale = staleReason(run, configuration, problems);
+  if (stale !== null) return { state: 'stale', reason: stale };
+  if (run.status === 'cancelled') {
+    return {
+      state: 'cancelled',
+      reason: 'Cancelled: this is the last validated checkpoint. Tune again to go on.',
+    };
+  }
+  if (run.checkpoint !== null && !weights.has(run.checkpoint.path)) {
+    return { state: 'absent', reason: 'Its weights are not on this machine. Tune again to make them anew.' };
+  }
+  return { state: 'done', reason: null };
+}
+
+/** What has changed since; null if nothing that can be seen without reading data and weights. */
+function staleReason(
+  run: RunRecord,
+  configuration: StudyConfiguration | null,
+  problems: ReadonlyMap<string, StudyProblem>,
+): string | null {
+  const problem = problems.get(runRecordPath(run.task, run.id));
+  if (problem !== undefined) return `${problem.message} ${problem.remedy}`;
+  if (configuration === null) return null;
+  const delta = configuration.deltas[run.deltaName];
+  if (delta === undefined) return `deltaloom.json has no delta '${run.deltaName}' any more.`;
+  if (run.delta !== null && !sameJson(delta, run.delta)) {
+    return `The settings of the delta '${run.deltaName}' were changed in deltaloom.json since.`;
+  }
+  return null;
+}
+
+function describeMerge(
+  record: MergeRecord,
+  weights: WeightsOnDisk,
+  checkpoints: ReadonlyMap<string, Checkpoint>,
+  problems: ReadonlyMap<string, StudyProblem>,
+): Merge {
+  const problem = problems.get(mergeRecordPath(record.target, record.id));
+  if (problem !== undefined)
+    return { record, state: 'stale', reason: `${problem.message} ${problem.remedy}` };
+  for (const source of record.sources) {
+    const now = checkpoints.get(runKey(source.task, source.id))?.run.checkpoint;
+    if (now !== undefined && now !== null && now.sha256 !== source.sha256) {
+      return {
+        record,
+        state: 'stale',
+        reason: `The source '${source.task}' was tuned anew since. Merge again.`,
+      };
+    }
+  }
+  if (!weights.has(record.checkpoint.path)) {
+    return {
+      record,
+      state: 'absent',
+      reason: 'Its weights are not on this machine. Merge again to make them anew.',
+    };
+  }
+  return { record, state: 'done', reason: null };
+}
+
+function bestOf(checkpoints: readonly Checkpoint[]): Checkpoint | null {
+  let best: Checkpoint | null = null;
+  for (const checkpoint of checkpoints) {
+    if (checkpoint.state === 'failed' || checkpoint.score === null) continue;
+    if (best === null || checkpoint.score > (best.score ?? -Infinity)) best = checkpoint;
+  }
+  return best;
+}
+
+function newestFirst(a: Checkpoint, b: Checkpoint): number {
+  return compareText(b.run.provenance.time, a.run.provenance.time);
+}
+
+/** By code units: fast and the same everywhere, for ids and ISO times. */
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function sameJson(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (a === null || b === null || typeof a !== 'object' || typeof b !== 'object') return false;
+  const left = Object.entries(a);
+  return (
+    left.length === Object.keys(b).length &&
+    left.every(([key, value]) => sameJson(value, (b as Record<string, unknown>)[key]))
+  );
+}
+
+/** The unfinished jobs that concern a task of this study, as the tree shows them below it. */
+export function jobsOfTask(jobs: readonly JobView[], study: string, task: string): JobView[] {
+  return jobs.filter((job) => job.study === study && !hasEnded(job.state) && tasksOfJob(job).includes(task));
+}
+
+/** Every task that a job works on, as far as the request says. */
+export function tasksOfJob({ request, progress }: JobView): readonly string[] {
+  switch (request.kind) {
+    case 'tune':
+      return request.tasks;
+    case 'evaluate':
+      return [request.task];
+    case 'merge':
+      return [request.target];
+    case 'score':
+      return request.targets ?? (progress?.task === undefined ? [] : [progress.task]);
+    case 'run':
+      return progress?.task === undefined ? [] : [progress.task];
+  }
+}

@@ -1,0 +1,190 @@
+import { window, TreeItemCheckboxState, type Disposable, type Memento, type TreeView } from 'vscode';
+import { MEMORY, VIEWS } from '../identifiers.js';
+import type { EditorJobs } from '../jobs/runtime-jobs.js';
+import type { WorkspaceStudies } from '../studies/registry.js';
+import { STRINGS } from '../strings.js';
+import { dragAndDrop, type Draggable } from './drag-and-drop.js';
+import {
+  collectChildren,
+  collectRoots,
+  DEFAULT_ARRANGEMENT,
+  SORT_ORDERS,
+  type Arrangement,
+  type CheckpointNode,
+  type IndexedStudy,
+  type TreeNode,
+} from './nodes.js';
+import { StudyTree } from './provider.js';
+
+/** A running job changes its row several times a second; the tree is drawn again less often. */
+const REFRESH_MS = 400;
+
+/** The view of the studies: the tree, what is selected and checked, filter and sort order, badge and message. */
+export class StudyView implements Disposable {
+  private readonly tree: StudyTree;
+  readonly view: TreeView<TreeNode>;
+  private readonly disposables: { dispose(): unknown }[] = [];
+  private readonly checked = new Map<string, CheckpointNode>();
+  private arranged: Arrangement;
+  private pending: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly studies: WorkspaceStudies,
+    private readonly jobs: EditorJobs,
+    private readonly memory: Memento,
+    private readonly onArranged: () => void,
+    dropped: (dragged: Draggable, target: TreeNode) => Promise<void>,
+  ) {
+    this.arranged = readArrangement(memory);
+    this.tree = new StudyTree({
+      studies: () => this.indexed(),
+      jobs: () => this.jobs.list(),
+      arrangement: () => this.arranged,
+      checked: () => new Set([...this.checked.keys()].map((key) => key.slice(key.indexOf('\n') + 1))),
+    });
+    this.view = window.createTreeView(VIEWS.studies, {
+      treeDataProvider: this.tree,
+      canSelectMany: true,
+      showCollapseAll: true,
+      manageCheckboxStateManually: true,
+      dragAndDropController: dragAndDrop(dropped),
+    });
+    this.disposables.push(
+      this.tree,
+      this.view,
+      this.view.onDidChangeCheckboxState(({ items }) => {
+        for (const [node, state] of items) this.check(node, state === TreeItemCheckboxState.Checked);
+        this.onArranged();
+        // A task in two groups has two rows for the same checkpoint.
+        this.tree.refresh();
+      }),
+      this.studies.onDidChange(() => this.studiesChanged()),
+      this.jobs.onDidUpdate(() => this.refreshSoon()),
+    );
+    this.showMessage();
+  }
+
+  get arrangement(): Arrangement {
+    return this.arranged;
+  }
+
+  indexed(): IndexedStudy[] {
+    return this.studies.studies.flatMap((study) => {
+      const index = this.studies.indexOf(study.directory);
+      return index === undefined ? [] : [{ study, index }];
+    });
+  }
+
+  /** The checked checkpoints, as they were last read. */
+  checkedCheckpoints(): CheckpointNode[] {
+    return [...this.checked.values()];
+  }
+
+  clearChecked(): void {
+    this.checked.clear();
+    this.onArranged();
+    this.tree.refresh();
+  }
+
+  async arrange(change: Partial<Arrangement>): Promise<void> {
+    this.arranged = { ...this.arranged, ...change };
+    await this.memory.update(MEMORY.treeView, this.arranged);
+    this.showMessage();
+    this.onArranged();
+    this.tree.refresh();
+  }
+
+  /** Rows at any depth, for commands and tests that look for one by name. */
+  children(node?: TreeNode): TreeNode[] {
+    return node === undefined
+      ? collectRoots(this.indexed(), this.arranged)
+      : collectChildren(node, this.jobs.list(), this.arranged);
+  }
+
+  /** Selects the row of a task. */
+  async revealTask(directory: string, task: string): Promise<void> {
+    const node = this.findTask(this.children(), directory, task);
+    if (node !== undefined) await this.view.reveal(node, { select: true, focus: true, expand: true });
+  }
+
+  refresh(): void {
+    this.tree.refresh();
+  }
+
+  dispose(): void {
+    clearTimeout(this.pending);
+    for (const disposable of this.disposables) disposable.dispose();
+  }
+
+  private findTask(nodes: readonly TreeNode[], directory: string, task: string): TreeNode | undefined {
+    for (const node of nodes) {
+      if (node.study.directory !== directory) continue;
+      if (node.kind === 'task' && node.contents.task.name === task) return node;
+      if (node.kind !== 'study' && node.kind !== 'group') continue;
+      const found = this.findTask(this.children(node), directory, task);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  private check(node: TreeNode, checked: boolean): void {
+    if (node.kind !== 'checkpoint') return;
+    const key = checkKey(node);
+    if (checked) this.checked.set(key, node);
+    else this.checked.delete(key);
+  }
+
+  private studiesChanged(): void {
+    // What was deleted or is another study's by now can't stay checked.
+    for (const [key, node] of this.checked) {
+      const { run } = node.checkpoint;
+      const now = this.studies.indexOf(node.study.directory)?.checkpointById.get(`${run.task}/${run.id}`);
+      if (now === undefined) this.checked.delete(key);
+      else this.checked.set(key, { ...node, checkpoint: now });
+    }
+    this.showMessage();
+    this.onArranged();
+    this.tree.refresh();
+  }
+
+  private refreshSoon(): void {
+    this.pending ??= setTimeout(() => {
+      this.pending = undefined;
+      const running = this.jobs.unfinished.length;
+      this.view.badge =
+        running === 0 ? undefined : { value: running, tooltip: STRINGS.tree.running(running) };
+      this.tree.refresh();
+    }, REFRESH_MS);
+  }
+
+  private showMessage(): void {
+    const all = this.indexed();
+    if (this.arranged.filter === '' || all.length === 0) {
+      this.view.message = '';
+      return;
+    }
+    const count = (nodes: readonly TreeNode[]): string[] =>
+      nodes.flatMap((node) =>
+        node.kind === 'task'
+          ? [`${node.study.directory}\n${node.contents.task.name}`]
+          : count(collectChildren(node, [], this.arranged)),
+      );
+    const shown = new Set(count(collectRoots(all, this.arranged))).size;
+    const total = all.reduce((sum, { index }) => sum + index.tasks.size, 0);
+    this.view.message = STRINGS.tree.filterMessage(this.arranged, shown, total);
+  }
+}
+
+function checkKey({ study, checkpoint: { run } }: CheckpointNode): string {
+  return `${study.directory}\n${run.task}/${run.id}`;
+}
+
+/** What was remembered, if it still makes sense. */
+function readArrangement(memory: Memento): Arrangement {
+  const kept = memory.get<Partial<Arrangement>>(MEMORY.treeView);
+  const sort = SORT_ORDERS.find((order) => order === kept?.sort);
+  return {
+    filter: typeof kept?.filter === 'string' ? kept.filter : DEFAULT_ARRANGEMENT.filter,
+    sort: sort ?? DEFAULT_ARRANGEMENT.sort,
+  };
+}

@@ -1,0 +1,241 @@
+import { describe, expect, it } from 'vitest';
+import type { JobView } from '../../src/runtime/protocol.js';
+import type { Study } from '../../src/extension/services.js';
+import {
+  collectChildren,
+  collectRoots,
+  DEFAULT_ARRANGEMENT,
+  nodeId,
+  parentOf,
+  type Arrangement,
+  type IndexedStudy,
+  type TreeNode,
+} from '../../src/extension/tree/nodes.js';
+import { collectRow, markdownText } from '../../src/extension/tree/rows.js';
+import { collectStudyIndex } from '../../src/extension/tree/study-index.js';
+import { makeLargeRecords, makeRecords, makeSnapshot, weightsOnDisk, type MadeStudy } from './make-study.js';
+
+const NOW = Date.parse('2026-03-05T10:00:00.000Z');
+
+function indexed(
+  records: MadeStudy = makeRecords(),
+  directory = '/study',
+  weights = weightsOnDisk(records),
+): IndexedStudy {
+  const snapshot = makeSnapshot(records, directory);
+  // The tree never touches the URI: only VS Code does.
+  const study = { directory, name: 'Two families', snapshot } as unknown as Study;
+  return { study, index: collectStudyIndex(snapshot, weights) };
+}
+
+function outline(
+  studies: readonly IndexedStudy[],
+  jobs: readonly JobView[] = [],
+  arrangement: Arrangement = DEFAULT_ARRANGEMENT,
+): string[] {
+  const lines: string[] = [];
+  const visit = (nodes: readonly TreeNode[], depth: number): void => {
+    for (const node of nodes) {
+      const row = collectRow(node, { now: NOW, jobs, checked: new Set() });
+      lines.push(`${'  '.repeat(depth)}${row.label} — ${row.description}`);
+      visit(collectChildren(node, jobs, arrangement), depth + 1);
+    }
+  };
+  visit(collectRoots(studies, arrangement), 0);
+  return lines;
+}
+
+function find(studies: readonly IndexedStudy[], test: (node: TreeNode) => boolean): TreeNode {
+  const visit = (nodes: readonly TreeNode[]): TreeNode | undefined => {
+    for (const node of nodes) {
+      const found = test(node) ? node : visit(collectChildren(node, [], DEFAULT_ARRANGEMENT));
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
+  const found = visit(collectRoots(studies, DEFAULT_ARRANGEMENT));
+  if (found === undefined) throw new Error('No such row.');
+  return found;
+}
+
+function makeJob(over: Partial<JobView>): JobView {
+  return {
+    id: 'job',
+    study: '/study',
+    request: {
+      kind: 'tune',
+      tasks: ['movies', 'hotels'],
+      deltaName: 'adapter',
+      role: 'source',
+      initialisation: { kind: 'random' },
+    },
+    priority: 'normal',
+    title: 'Tune 2 tasks (adapter)',
+    compute: { device: 'cpu', threads: 0 },
+    state: 'running',
+    progress: null,
+    outcome: null,
+    error: null,
+    logFile: '/log',
+    submittedAt: 0,
+    startedAt: 0,
+    endedAt: null,
+    attempts: 1,
+    ...over,
+  };
+}
+
+describe('the tree', () => {
+  it('shows groups, tasks, checkpoints and merges with what people look for', () => {
+    const lines = outline([indexed()]);
+    expect(lines.filter((line) => !line.startsWith('    '))).toEqual([
+      'sentiment — 3',
+      expect.stringMatching(/^ {2}movies — ACC · 16\/64\/full shots · best \d\d\.\d%$/),
+      expect.stringMatching(/^ {2}hotels — ACC/),
+      expect.stringMatching(/^ {2}phones — ACC/),
+      'grammar — 2',
+      expect.stringMatching(/^ {2}agreement — ACC/),
+      expect.stringMatching(/^ {2}negation — ACC/),
+      'Other tasks — 1',
+      expect.stringMatching(/^ {2}odd_one — EM/),
+    ]);
+    const movies = lines.slice(
+      2,
+      lines.findIndex((line) => line.startsWith('  hotels')),
+    );
+    expect(movies).toEqual([
+      expect.stringMatching(
+        /^ {4}\d\d\.\d% {2}adapter, 16 shots, from merge by Loss — seed 13 · 1 d · a1b2c3d\*$/,
+      ),
+      expect.stringMatching(/^ {4}\d\d\.\d% {2}adapter, 16 shots, from merge by Loss — seed 42/),
+      expect.stringMatching(/adapter, 16 shots, random start — seed 13 · 2 d · a1b2c3d$/),
+      expect.stringMatching(/adapter, 16 shots, random start — seed 42/),
+      expect.stringMatching(/^ {4}\d\d\.\d% {2}adapter source, full data — 4 d · a1b2c3d$/),
+      expect.stringMatching(/lora source, full data — stale · 60 d|lora source, full data — stale · 2 mo/),
+      expect.stringMatching(/^ {4}Merge by Loss — adapter · \d+% \w+ \+ 4 · τ 0\.1 · 3 d · a1b2c3d$/),
+    ]);
+  });
+
+  it('shows tasks at once where no groups are declared, and studies first where there are several', () => {
+    const large = indexed(makeLargeRecords(3, 1), '/large');
+    const snapshot = { ...large.study.snapshot, configuration: null };
+    const plain: IndexedStudy = {
+      study: { ...large.study, snapshot },
+      index: collectStudyIndex(snapshot, new Set()),
+    };
+    expect(outline([plain]).filter((line) => !line.startsWith(' '))).toHaveLength(3);
+    expect(outline([indexed(), plain]).filter((line) => !line.startsWith(' '))).toHaveLength(2);
+  });
+
+  it('tells why a checkpoint is stale, failed or absent', () => {
+    const records = makeRecords();
+    const context = { now: NOW, jobs: [], checked: new Set<string>() };
+    const stale = collectRow(
+      find([indexed()], (node) => node.kind === 'checkpoint' && node.checkpoint.run.id === 'lora-source-old'),
+      context,
+    );
+    expect(stale).toMatchObject({ decoration: 'stale', icon: 'history' });
+    expect(stale.accessibleLabel).toContain("settings of the delta 'lora' were changed");
+    const failed = collectRow(
+      find([indexed()], (node) => node.kind === 'checkpoint' && node.checkpoint.state === 'failed'),
+      context,
+    );
+    expect(failed).toMatchObject({
+      decoration: 'failed',
+      icon: 'error',
+      contextValue: 'checkpoint target failed commit',
+    });
+    expect(failed.accessibleLabel).toContain('The loss became NaN at step 40. Lower the rate.');
+    const absent = collectRow(
+      find(
+        [indexed(records, '/study', new Set())],
+        (node) => node.kind === 'checkpoint' && node.checkpoint.run.role === 'source',
+      ),
+      context,
+    );
+    expect(absent.icon).toBe('cloud');
+    expect(absent.checked).toBeUndefined();
+  });
+
+  it('offers boxes on mergeable sources only', () => {
+    const source = find(
+      [indexed()],
+      (node) => node.kind === 'checkpoint' && node.checkpoint.run.role === 'source',
+    );
+    const target = find(
+      [indexed()],
+      (node) => node.kind === 'checkpoint' && node.checkpoint.run.role === 'target',
+    );
+    const id = source.kind === 'checkpoint' ? source.checkpoint.run.id : '';
+    const context = { now: NOW, jobs: [], checked: new Set([`movies/${id}`]) };
+    expect(collectRow(source, context).checked).toBe(true);
+    expect(collectRow(target, context).checked).toBeUndefined();
+  });
+
+  it('shows a job below each of its tasks: running in one, queued in the others', () => {
+    const progress = {
+      label: 'Tuning movies (adapter, full, seed 42)',
+      done: 42,
+      total: 100,
+      unit: 'steps' as const,
+      task: 'movies',
+      loss: 0.51234,
+      secondsLeft: 75,
+    };
+    const lines = outline([indexed()], [makeJob({ progress })]);
+    expect(lines[2]).toBe('    Tuning movies (adapter, full, seed 42) — 42% · loss 0.512 · 1 min 15 s left');
+    expect(lines).toContain('    Tune 2 tasks (adapter) — queued');
+    expect(outline([indexed()], [makeJob({ state: 'done' })])).toEqual(outline([indexed()]));
+  });
+
+  it('filters by words of tasks and checkpoints, and keeps everything of a task that is named', () => {
+    const filtered = (filter: string): string[] => outline([indexed()], [], { filter, sort: 'study' });
+    expect(filtered('hotels').filter((line) => /^ {2}\w/.test(line))).toHaveLength(1);
+    expect(filtered('HOTELS')).toEqual(filtered('hotels'));
+    expect(filtered('stale').filter((line) => line.startsWith('    '))).toEqual([
+      expect.stringContaining('lora source'),
+    ]);
+    expect(filtered('movies lora').filter((line) => line.startsWith('    '))).toHaveLength(1);
+    expect(filtered('nothing like it')).toEqual([]);
+  });
+
+  it('sorts by name, best result and time', () => {
+    const tasks = (sort: Arrangement['sort']): string[] =>
+      outline([indexed()], [], { filter: '', sort })
+        .slice(1)
+        .filter((line) => /^ {2}\w/.test(line))
+        .slice(0, 3)
+        .map((line) => line.trim().split(' ')[0] ?? '');
+    expect(tasks('name')).toEqual(['hotels', 'movies', 'phones']);
+    const { index } = indexed();
+    const best = ['movies', 'hotels', 'phones'].sort(
+      (a, b) => (index.tasks.get(b)?.best?.score ?? 0) - (index.tasks.get(a)?.best?.score ?? 0),
+    );
+    expect(tasks('best')).toEqual(best);
+  });
+
+  it('knows the parent of every row, and gives every row an id of its own', () => {
+    const studies = [indexed()];
+    const ids = new Set<string>();
+    let count = 0;
+    const visit = (nodes: readonly TreeNode[], parent: TreeNode | undefined): void => {
+      for (const node of nodes) {
+        ids.add(nodeId(node));
+        count++;
+        const found = parentOf(node, studies);
+        expect(found === undefined ? undefined : nodeId(found)).toBe(
+          parent === undefined ? undefined : nodeId(parent),
+        );
+        visit(collectChildren(node, [], DEFAULT_ARRANGEMENT), node);
+      }
+    };
+    visit(collectRoots(studies, DEFAULT_ARRANGEMENT), undefined);
+    expect(ids.size).toBe(count);
+  });
+
+  it('shows names as they are, whatever Markdown would make of them', () => {
+    expect(markdownText('a_b*c [x](command:y) <img> $(zap)')).toBe(
+      'a\\_b\\*c \\[x\\]\\(command:y\\) \\<img\\> \\$\\(zap\\)',
+    );
+  });
+});
