@@ -1,0 +1,106 @@
+import { sourceTasks } from './catalogue.js';
+import type { JobRequest } from './jobs.js';
+import {
+  decideMerge,
+  mergeForTarget,
+  type MergeCandidate,
+  type MergeDecision,
+  type MergeRequest,
+} from './merging/index.js';
+import { checkpointPath, mergeRecordPath } from './paths.js';
+import { SourceFinder, type FinishedRun } from './planned-runs.js';
+import type { MergeRecord } from './records.js';
+import { stepRuns } from './score-matrices.js';
+import type { StudySession } from './session.js';
+
+type MergeJob = Extract<JobRequest, { kind: 'merge' }>;
+
+/** Merges for one target, or finds the merge on record. */
+export async function runMerge(
+  session: StudySession,
+  job: MergeJob,
+  finder = new SourceFinder(session),
+): Promise<{ record: MergeRecord; reused: boolean }> {
+  session.task(job.target);
+  const request = await mergeRequest(session, job, finder);
+  return mergeForTarget(request, {
+    recorded: async (key) => {
+      const { id } = decideMerge(request);
+      const record = await session.store.readMerge(job.target, id);
+      return record?.key === key && (await session.hasCheckpoint(record.checkpoint)) ? record : null;
+    },
+    checkpoint: (id) => {
+      const path = checkpointPath(job.target, id);
+      return { path, file: session.absolute(path) };
+    },
+    write: async (record) => {
+      await session.store.writeMerge(record);
+    },
+    provenance: () => session.provenance(),
+    signal: session.context.signal,
+  });
+}
+
+/** The weights that a merge would have; nothing is written. */
+export async function planMerge(session: StudySession, job: MergeJob): Promise<MergeDecision> {
+  session.task(job.target);
+  return decideMerge(await mergeRequest(session, job, new SourceFinder(session)));
+}
+
+async function mergeRequest(
+  session: StudySession,
+  job: MergeJob,
+  finder: SourceFinder,
+): Promise<MergeRequest> {
+  const { configuration, tasks } = session;
+  const { by, target, deltaName } = job;
+  const delta = session.delta(deltaName);
+  const found = await finder.findAll(sourceTasks(configuration, tasks), deltaName);
+  const others = found.filter((run) => run.task !== target);
+  const sources =
+    by.kind === 'score' && by.method === 'performance' ? await stepRuns(session, others, target) : found;
+  return {
+    target,
+    deltaName,
+    delta,
+    by,
+    loraRule: job.loraRule ?? configuration.merges.loraRule,
+    compatibility: configuration.compatibility,
+    groups: configuration.groups,
+    temperatures: configuration.weights.temperatures,
+    candidates: sources.map((run) => candidate(session, run)),
+    matrix: await matrixFor(session, deltaName, by),
+  };
+}
+
+async function matrixFor(session: StudySession, deltaName: string, by: MergeJob['by']) {
+  switch (by.kind) {
+    case 'score':
+      return session.store.readMatrix(deltaName, by.method, by.granularity);
+    case 'best-source':
+      return (
+        (await session.store.readMatrix(deltaName, by.method, 'model')) ??
+        // Methods that exist per block only: the mean over the blocks.
+        (await session.store.readMatrix(deltaName, by.method, 'block'))
+      );
+    case 'average':
+    case 'group':
+    case 'explicit':
+      return null;
+  }
+}
+
+function candidate(session: StudySession, run: FinishedRun): MergeCandidate {
+  return {
+    task: run.task,
+    id: run.id,
+    sha256: run.checkpoint.sha256,
+    file: session.absolute(run.checkpoint.path),
+    backbone: run.inputs.backbone,
+    delta: run.delta ?? session.delta(run.deltaName),
+  };
+}
+
+export function pathOfMerge({ target, id }: Pick<MergeRecord, 'target' | 'id'>): string {
+  return mergeRecordPath(target, id);
+}

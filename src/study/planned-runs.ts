@@ -1,0 +1,195 @@
+import { DeltaloomError } from '../core/errors.js';
+import { isDeepStrictEqual } from 'node:util';
+import { canonicalJson } from './content-key.js';
+import type { CheckpointReference, MergeRecord, RunRecord } from './records.js';
+import type { StudySession } from './session.js';
+import { isOnRecord, planTune, type PlannedTune, type StartingPoint, type TuneRequest } from './tune-run.js';
+
+/** The runs that the configuration asks for, and which recorded run serves as what. */
+
+/** A finished run whose checkpoint can be used. */
+export type FinishedRun = RunRecord & { readonly checkpoint: CheckpointReference };
+
+export function sourceTune(session: StudySession, task: string, deltaName: string): TuneRequest {
+  const { sources, initialisationSeed } = session.configuration;
+  return {
+    task,
+    deltaName,
+    role: 'source',
+    shots: sources.shots,
+    seed: sources.seed,
+    dataSeed: sources.dataSeed === undefined ? undefined : { seed: sources.dataSeed, required: true },
+    tuning: sources.tuning,
+    start: { kind: 'random', seed: initialisationSeed },
+    keep: 'best',
+    test: false,
+  };
+}
+
+/** From random initialisation it starts where all sources started, so that the changes can be compared. */
+export function targetTune(
+  session: StudySession,
+  task: string,
+  deltaName: string,
+  seed: number,
+  start: StartingPoint = { kind: 'random', seed: session.configuration.initialisationSeed },
+): TuneRequest {
+  const { targets } = session.configuration;
+  return {
+    task,
+    deltaName,
+    role: 'target',
+    shots: targets.shots,
+    seed,
+    dataSeed: { seed, required: false },
+    tuning: targets.tuning,
+    start,
+    keep: 'best',
+    test: true,
+  };
+}
+
+/** The first seed of the targets: its data are the probe, its run from random initialisation is the teacher. */
+export function firstTargetSeed(session: StudySession): number {
+  return session.configuration.targets.seeds[0] ?? 0;
+}
+
+/** A source after k steps on the target (`euclidean`, `performance`). */
+export function stepTune(session: StudySession, source: FinishedRun, target: string): TuneRequest {
+  const { targets, scores } = session.configuration;
+  const { learningRates, batchSizes } = targets.tuning;
+  return {
+    ...targetTune(session, target, source.deltaName, firstTargetSeed(session), startFromRun(source)),
+    role: 'step-k',
+    tuning: {
+      ...targets.tuning,
+      steps: scores.steps,
+      learningRates: learningRates.slice(0, 1),
+      batchSizes: batchSizes.slice(0, 1),
+      validateEvery: scores.steps,
+      patience: 0,
+    },
+    keep: 'last',
+    test: false,
+  };
+}
+
+export function startFromRun(run: FinishedRun): StartingPoint {
+  const { id, task, checkpoint } = run;
+  return { kind: 'checkpoint', id, task, sha256: checkpoint.sha256, path: checkpoint.path };
+}
+
+export function startFromMerge({ id, label, checkpoint }: MergeRecord): StartingPoint {
+  return { kind: 'merge', id, label, sha256: checkpoint.sha256, path: checkpoint.path };
+}
+
+/** A run with the key that the configuration asks for now, with its checkpoint in place. */
+async function recordedRun(session: StudySession, plan: PlannedTune): Promise<FinishedRun | null> {
+  const usable = await isOnRecord(session, { ...plan, testMissing: false }, { needsCheckpoint: true });
+  return usable ? asFinished(plan.recorded) : null;
+}
+
+function asFinished(run: RunRecord | null): FinishedRun | null {
+  if (run === null) return null;
+  const { checkpoint } = run;
+  return checkpoint === null ? null : { ...run, checkpoint };
+}
+
+/** The target's few-shot delta from random initialisation that scores compare with. */
+export async function teacherRun(
+  session: StudySession,
+  task: string,
+  deltaName: string,
+): Promise<FinishedRun | null> {
+  const request = { ...targetTune(session, task, deltaName, firstTargetSeed(session)), test: false };
+  return recordedRun(session, await planTune(session, request));
+}
+
+/**
+ * Finds which recorded run is the source checkpoint of a task: the one that the configuration asks for; else one that was
+ * imported; else, unless `exact`, the latest that was tuned with other settings.
+ */
+export class SourceFinder {
+  private runs: Promise<readonly RunRecord[]> | null = null;
+
+  constructor(private readonly session: StudySession) {}
+
+  async find(task: string, deltaName: string, { exact }: { exact: boolean }): Promise<FinishedRun | null> {
+    const planned = await this.planned(task, deltaName);
+    if (planned !== null) return planned;
+    const others = await this.others(task, deltaName);
+    const imported = others.filter(isImported);
+    const latest = (exact ? imported : [...others, ...imported]).at(-1);
+    return latest ?? null;
+  }
+
+  /** Source checkpoints of these tasks, in their order; tasks without one are left out. */
+  async findAll(tasks: readonly string[], deltaName: string): Promise<FinishedRun[]> {
+    const found: FinishedRun[] = [];
+    for (const task of tasks) {
+      const run = await this.find(task, deltaName, { exact: false });
+      if (run !== null) found.push(run);
+    }
+    return found;
+  }
+
+  private async planned(task: string, deltaName: string): Promise<FinishedRun | null> {
+    try {
+      return await recordedRun(
+        this.session,
+        await planTune(this.session, sourceTune(this.session, task, deltaName)),
+      );
+    } catch (error) {
+      // A source that was imported may have no data here.
+      if (error instanceof DeltaloomError && error.code.startsWith('task-')) return null;
+      throw error;
+    }
+  }
+
+  private async others(task: string, deltaName: string): Promise<FinishedRun[]> {
+    this.runs ??= this.session.store.readRuns().then(({ records }) => records);
+    const delta = canonicalJson(this.session.delta(deltaName));
+    const backbone = await this.session.backboneFingerprint();
+    const candidates = (await this.runs)
+      .filter(
+        (run) =>
+          run.task === task &&
+          run.deltaName === deltaName &&
+          run.role === 'source' &&
+          run.kind === 'tune' &&
+          run.status === 'done' &&
+          run.inputs.backbone === backbone &&
+          canonicalJson(run.delta) === delta,
+      )
+      .sort((a, b) => a.provenance.time.localeCompare(b.provenance.time));
+    const usable: FinishedRun[] = [];
+    for (const run of candidates) {
+      const finished = asFinished(run);
+      if (finished !== null && (await this.session.hasCheckpoint(run.checkpoint))) usable.push(finished);
+    }
+    return usable;
+  }
+
+  /** After new runs were recorded. */
+  refresh(): void {
+    this.runs = null;
+  }
+}
+
+export function isImported(run: RunRecord): boolean {
+  return run.role === 'source' && run.tuning === null;
+}
+
+/** What of a recorded run's inputs differs from what the configuration asks for now; for people. */
+export function stalenessOf(run: RunRecord, plan: PlannedTune): string[] {
+  const reasons: string[] = [];
+  if (run.inputs.backbone !== plan.inputs.backbone) reasons.push('the backbone changed');
+  for (const split of ['train', 'dev']) {
+    if (run.inputs.data[split] !== plan.inputs.data[split]) reasons.push(`the ${split} data changed`);
+  }
+  if (run.inputs.initial !== plan.inputs.initial) reasons.push('its initialisation changed');
+  if (!isDeepStrictEqual(run.tuning, plan.request.tuning)) reasons.push('the tuning settings changed');
+  if (run.shots !== plan.request.shots) reasons.push('the number of shots changed');
+  if (run.seed !== plan.request.seed) reasons.push('the seed changed');
+  return reasons;
+}

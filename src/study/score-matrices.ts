@@ -1,0 +1,215 @@
+import { DeltaloomError } from '../core/errors.js';
+import { SCORE_METHOD_INFO, type Granularity, type ScoreMethod } from '../core/methods.js';
+import { chooseData, sourceTasks, targetTasks } from './catalogue.js';
+import { contentKey } from './content-key.js';
+import { evaluateCheckpoint } from './evaluate-run.js';
+import { readExamples } from './examples.js';
+import { cachePath } from './paths.js';
+import { SourceFinder, firstTargetSeed, stepTune, teacherRun, type FinishedRun } from './planned-runs.js';
+import type {
+  ScoredDelta,
+  ScoredTarget,
+  ScoringOutcome,
+  ScoringRequest,
+  StepTuning,
+} from './scoring/index.js';
+import { scoreStudy } from './scoring/index.js';
+import type { StudySession } from './session.js';
+import { isOnRecord, planTune, runTune } from './tune-run.js';
+
+export interface ScoreRequest {
+  readonly deltaName: string;
+  readonly methods: readonly ScoreMethod[];
+  readonly granularities: readonly Granularity[];
+  readonly targets?: readonly string[] | undefined;
+  readonly sources?: readonly string[] | undefined;
+}
+
+/**
+ * Fills the cells that are missing or stale.
+ *
+ * @throws DeltaloomError `source-missing` naming the tasks without a checkpoint, and what scoring throws
+ */
+export async function scoreMatrices(session: StudySession, request: ScoreRequest): Promise<ScoringOutcome> {
+  const scoring = await scoringRequest(session, request);
+  await session.store.prepare();
+  return scoreStudy(scoring, {
+    store: session.store,
+    journal: session.absolute(cachePath(`scores-${request.deltaName}.jsonl`)),
+    model: () => session.model(request.deltaName),
+    provenance: async () => {
+      // The device is part of it, and is known once it is open.
+      if (request.methods.some((method) => SCORE_METHOD_INFO[method].cost !== 'weights')) {
+        await session.model(request.deltaName);
+      }
+      return session.provenance();
+    },
+    signal: session.context.signal,
+    progress: session.context.progress,
+    log: session.context.log,
+  });
+}
+
+export async function scoringRequest(session: StudySession, request: ScoreRequest): Promise<ScoringRequest> {
+  const { configuration, tasks } = session;
+  const { deltaName } = request;
+  const rows = union(targetTasks(configuration, tasks), request.targets);
+  const columns = union(sourceTasks(configuration, tasks), request.sources);
+  const finder = new SourceFinder(session);
+  const wantedSources = request.sources ?? columns;
+  const sources = await finder.findAll(wantedSources, deltaName);
+  refuseMissing(wantedSources, sources, deltaName);
+  const targets: ScoredTarget[] = [];
+  for (const task of request.targets ?? rows) targets.push(await scoredTarget(session, task, request));
+  const delta = session.delta(deltaName);
+  const { probe } = configuration.scores;
+  return {
+    deltaName,
+    delta,
+    compatibility: configuration.compatibility,
+    methods: request.methods,
+    granularities: request.granularities,
+    targets,
+    sources: sources.map((run) => scoredDelta(session, run)),
+    rows,
+    columns,
+    backboneFingerprint: await session.backboneFingerprint(),
+    lengths: configuration.lengths,
+    probe: {
+      split: probe.split,
+      shots: configuration.targets.shots,
+      examples: probe.examples ?? null,
+      batchSize: probe.batchSize,
+    },
+    initial: {
+      identity: { seed: configuration.initialisationSeed, delta },
+      tensors: async () => (await session.model(deltaName)).initialDelta(configuration.initialisationSeed),
+    },
+    tuning: await stepTuning(session, sources),
+  };
+}
+
+function union(first: readonly string[], second: readonly string[] | undefined): string[] {
+  return [...new Set([...first, ...(second ?? [])])];
+}
+
+function refuseMissing(wanted: readonly string[], found: readonly FinishedRun[], deltaName: string): void {
+  const missing = wanted.filter((task) => !found.some((run) => run.task === task));
+  if (missing.length === 0) return;
+  throw new DeltaloomError(
+    'source-missing',
+    `There is no ${deltaName} source checkpoint of ${missing.map((task) => `'${task}'`).join(', ')}.`,
+    { remedy: 'Tune them first (deltaloom tune --role source), or name the sources to score.' },
+  );
+}
+
+function scoredDelta(session: StudySession, run: FinishedRun): ScoredDelta {
+  return {
+    task: run.task,
+    sha256: run.checkpoint.sha256,
+    file: run.checkpoint.path,
+    tensors: async () => session.readDelta(run.checkpoint, await session.model(run.deltaName)),
+  };
+}
+
+async function scoredTarget(
+  session: StudySession,
+  task: string,
+  { deltaName, methods }: ScoreRequest,
+): Promise<ScoredTarget> {
+  const { configuration, context, directory } = session;
+  const { targets, scores, lengths } = configuration;
+  const data = chooseData(session.task(task), targets.shots, {
+    seed: firstTargetSeed(session),
+    required: false,
+  });
+  const file = data.data.files[scores.probe.split];
+  const readsProbe = methods.some((method) => SCORE_METHOD_INFO[method].cost !== 'weights');
+  if (file === undefined && readsProbe) {
+    throw new DeltaloomError(
+      'probe-missing',
+      `The target '${task}' has no ${scores.probe.split} file to score on.`,
+      { remedy: "Add the file, or choose another split in deltaloom.json ('scores.probe.split')." },
+    );
+  }
+  const draw = data.draw === null ? null : { count: data.draw, seed: data.data.seed };
+  const sha256 = file === undefined ? '' : await session.hashes.of(session.absolute(file));
+  const teacher = methods.some((method) => SCORE_METHOD_INFO[method].needsTargetDelta)
+    ? await teacherRun(session, task, deltaName)
+    : null;
+  return {
+    task,
+    dataSha256: draw === null ? sha256 : contentKey({ sha256, draw }),
+    examples: async () => {
+      if (file === undefined) return [];
+      const backbone = await session.backbone(deltaName);
+      const { tokens } = await readExamples(backbone, task, session.absolute(file), {
+        directory,
+        lengths,
+        draw,
+        first: scores.probe.examples,
+        warn: (warning) => context.log(warning),
+      });
+      return tokens;
+    },
+    delta: teacher === null ? null : scoredDelta(session, teacher),
+  };
+}
+
+/** Sources tuned for k steps on targets; each a run on record like any other. */
+async function stepTuning(session: StudySession, sources: readonly FinishedRun[]): Promise<StepTuning> {
+  const { scores, targets } = session.configuration;
+  const runOf = (task: string): FinishedRun => {
+    const run = sources.find((source) => source.task === task);
+    if (run === undefined) throw new Error(`'${task}' is no source`);
+    return run;
+  };
+  return {
+    identity: {
+      steps: scores.steps,
+      tuning: targets.tuning,
+      dropout: await session.dropout(targets.tuning.dropout),
+      seed: firstTargetSeed(session),
+    },
+    tuned: async (source, target) => {
+      const plan = await planTune(session, stepTune(session, runOf(source), target));
+      const onRecord = await isOnRecord(session, plan, { needsCheckpoint: true });
+      const run =
+        onRecord && plan.recorded !== null ? plan.recorded : await runTune(session, plan, () => undefined);
+      const { checkpoint } = run;
+      return {
+        dev: run.results.dev,
+        tensors: async () => {
+          if (checkpoint === null) throw new Error('a finished run without a checkpoint');
+          return session.readDelta(checkpoint, await session.model(run.deltaName));
+        },
+      };
+    },
+    zeroShot: async (source, target) => {
+      const run = runOf(source);
+      const { record } = await evaluateCheckpoint(session, {
+        task: target,
+        deltaName: run.deltaName,
+        checkpoint: { ...run.checkpoint, initialisation: { kind: 'checkpoint', id: run.id, task: run.task } },
+        split: 'dev',
+      });
+      return record.results.dev;
+    },
+  };
+}
+
+/** Copies of the sources after k steps on the target, where they are on record: what `performance` merges. */
+export async function stepRuns(
+  session: StudySession,
+  sources: readonly FinishedRun[],
+  target: string,
+): Promise<FinishedRun[]> {
+  const found: FinishedRun[] = [];
+  for (const source of sources) {
+    const plan = await planTune(session, stepTune(session, source, target));
+    if (!(await isOnRecord(session, plan, { needsCheckpoint: true }))) continue;
+    const run = plan.recorded;
+    if (run?.checkpoint != null) found.push({ ...run, task: source.task, checkpoint: run.checkpoint });
+  }
+  return found;
+}

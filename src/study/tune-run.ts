@@ -1,0 +1,393 @@
+import { join } from 'node:path';
+import { DeltaloomError } from '../core/errors.js';
+import type { DeltaTensors } from '../core/tensor.js';
+import { chooseData, type ChosenData } from './catalogue.js';
+import { writeCheckpoint } from './checkpoints.js';
+import type { Model } from './compute/contract.js';
+import type { TuningSettings } from './configuration.js';
+import { contentKey } from './content-key.js';
+import { evaluate } from './evaluation.js';
+import { readExamples, type Examples } from './examples.js';
+import { cachePath, checkpointPath, runRecordPath } from './paths.js';
+import type { Initialisation, Provenance, RunRecord } from './records.js';
+import type { StudySession } from './session.js';
+import { recordId } from './store.js';
+import { writePredictions } from './predictions.js';
+import { forgetTuning, tune, TuningCancelled, type TuningResult, type TuningStep } from './tuning.js';
+
+/** What a tuning starts from: what its record says, and where the weights are. */
+export type StartingPoint =
+  | { readonly kind: 'random'; readonly seed: number }
+  | {
+      readonly kind: 'checkpoint';
+      readonly id: string;
+      readonly task: string;
+      readonly sha256: string;
+      readonly path: string;
+    }
+  | {
+      readonly kind: 'merge';
+      readonly id: string;
+      readonly label: string;
+      readonly sha256: string;
+      readonly path: string;
+    };
+
+/** One tuning of one task: everything that its outcome depends on. */
+export interface TuneRequest {
+  readonly task: string;
+  readonly deltaName: string;
+  readonly role: RunRecord['role'];
+  readonly shots: number | 'full';
+  readonly seed: number;
+  readonly dataSeed: { readonly seed: number; readonly required: boolean } | undefined;
+  readonly tuning: TuningSettings;
+  readonly start: StartingPoint;
+  readonly keep: 'best' | 'last';
+  /** Also measure the test split. */
+  readonly test: boolean;
+}
+
+/** A tuning with its identity; nothing has been read but file contents to hash. */
+export interface PlannedTune {
+  readonly request: TuneRequest;
+  readonly data: ChosenData;
+  readonly key: string;
+  readonly id: string;
+  readonly inputs: RunRecord['inputs'];
+  readonly dropout: number;
+  /** On record with this key, whatever its state. */
+  readonly recorded: RunRecord | null;
+  /** The test split is wanted and not measured, or on another file. */
+  readonly testMissing: boolean;
+}
+
+/** Steps over the whole grid: what progress counts. */
+export function stepsOf({ tuning }: TuneRequest): number {
+  return tuning.steps * tuning.learningRates.length * tuning.batchSizes.length;
+}
+
+/**
+ * @throws DeltaloomError of data, delta or backbone that are missing
+ */
+export async function planTune(session: StudySession, request: TuneRequest): Promise<PlannedTune> {
+  const { configuration } = session;
+  const task = session.task(request.task);
+  const data = chooseData(task, request.shots, request.dataSeed);
+  const { train, dev } = data.data.files;
+  const hashes: Record<string, string> = {};
+  for (const [split, file] of Object.entries({ train, dev, test: request.test ? data.test : undefined })) {
+    if (file !== undefined) hashes[split] = await session.hashes.of(session.absolute(file));
+  }
+  const dropout = await session.dropout(request.tuning.dropout);
+  const backbone = await session.backboneFingerprint();
+  const { test, ...trainingData } = hashes;
+  const start = request.start.kind === 'random' ? { random: request.start.seed } : request.start.sha256;
+  const key = contentKey({
+    work: 'tune',
+    version: 1,
+    backbone,
+    delta: session.delta(request.deltaName),
+    role: request.role,
+    task: request.task,
+    metric: session.metric(request.task),
+    tuning: request.tuning,
+    dropout,
+    keep: request.keep,
+    shots: request.shots,
+    draw: data.draw,
+    data: trainingData,
+    lengths: configuration.lengths,
+    seed: request.seed,
+    start,
+    compatibility: configuration.compatibility,
+  });
+  const id = recordId(
+    [
+      request.deltaName,
+      request.role === 'target' ? null : request.role,
+      request.shots === 'full' ? 'full' : `${request.shots}-shot`,
+      `seed-${request.seed}`,
+      wordFor(request.start),
+    ],
+    key,
+  );
+  const found = await session.store.readRun(request.task, id);
+  const recorded = found?.key === key ? found : null;
+  return {
+    request,
+    data,
+    key,
+    id,
+    inputs: {
+      backbone,
+      data: hashes,
+      initial: request.start.kind === 'random' ? null : request.start.sha256,
+    },
+    dropout,
+    recorded,
+    testMissing:
+      test !== undefined && (recorded?.results.testExamples == null || recorded.inputs.data['test'] !== test),
+  };
+}
+
+function wordFor(start: StartingPoint): string {
+  if (start.kind === 'random') return 'random';
+  return start.kind === 'merge' ? `from-${start.label}` : `from-${start.task}`;
+}
+
+/** Whether the record serves and nothing needs to be done. */
+export async function isOnRecord(
+  session: StudySession,
+  { recorded, testMissing }: PlannedTune,
+  options: { readonly needsCheckpoint: boolean },
+): Promise<boolean> {
+  if (recorded?.status !== 'done' || testMissing) return false;
+  return !options.needsCheckpoint || (await session.hasCheckpoint(recorded.checkpoint));
+}
+
+/**
+ * Tunes, keeps the checkpoint and writes the record. A tuning that was stopped goes on where it stood. One that fails or is
+ * cancelled leaves a record that says so.
+ *
+ * @throws the signal's reason when cancelled; DeltaloomError when it fails
+ */
+export async function runTune(
+  session: StudySession,
+  plan: PlannedTune,
+  report: (step: TuningStep) => void,
+): Promise<RunRecord> {
+  const provenance = await session.provenance();
+  if (plan.recorded?.status === 'done' && (await session.hasCheckpoint(plan.recorded.checkpoint))) {
+    return measureTest(session, plan, plan.recorded);
+  }
+  const stateFile = session.absolute(cachePath('tunings', plan.request.task, `${plan.id}.safetensors`));
+  try {
+    const result = await tuneFrom(session, plan, stateFile, report);
+    // The device is known once it was opened.
+    const device = pickDevice(await session.provenance());
+    const checkpoint = await keep(session, plan, result);
+    const measured = await measureTest(
+      session,
+      plan,
+      record(session, plan, { ...provenance, ...device }, result, checkpoint, 'done'),
+      result.delta,
+    );
+    await forgetTuning(stateFile);
+    return measured;
+  } catch (error) {
+    if (error instanceof TuningCancelled) {
+      const device = pickDevice(await session.provenance());
+      const checkpoint = error.kept === null ? null : await keep(session, plan, error.kept);
+      await session.store.writeRun(
+        record(session, plan, { ...provenance, ...device }, error.kept, checkpoint, 'cancelled'),
+      );
+      throw error.reason;
+    }
+    if (error instanceof DeltaloomError && !session.context.signal.aborted) {
+      await recordFailure(session, plan, provenance, error);
+    }
+    throw error;
+  }
+}
+
+function pickDevice({
+  device,
+  versions,
+}: Omit<Provenance, 'seconds'>): Pick<Provenance, 'device' | 'versions'> {
+  return { device, versions };
+}
+
+async function tuneFrom(
+  session: StudySession,
+  plan: PlannedTune,
+  stateFile: string,
+  report: (step: TuningStep) => void,
+): Promise<TuningResult> {
+  const { request, data } = plan;
+  const { configuration, context } = session;
+  const model = await session.model(request.deltaName);
+  const { train, dev } = data.data.files;
+  if (train === undefined) throw new Error('planned without a train file');
+  const initial = await startingDelta(session, model, request.start);
+  if (dev === undefined) {
+    context.log(`${request.task} has no dev file: the last step is kept.`);
+  }
+  return tune(
+    {
+      model,
+      task: request.task,
+      metric: session.metric(request.task),
+      train: await examplesOf(session, model, request, data, train),
+      dev: dev === undefined ? null : await examplesOf(session, model, request, data, dev),
+      initial,
+      settings: request.tuning,
+      seed: request.seed,
+      dropout: plan.dropout,
+      maxAnswerLength: configuration.lengths.output,
+      compatibility: configuration.compatibility,
+      keep: request.keep,
+      key: plan.key,
+      stateFile,
+    },
+    { signal: context.signal, progress: report, log: (line) => context.log(`${request.task}: ${line}`) },
+  );
+}
+
+/** The weights that a tuning starts from. */
+export async function startingDelta(
+  session: StudySession,
+  model: Model,
+  start: StartingPoint,
+): Promise<DeltaTensors> {
+  return start.kind === 'random' ? model.initialDelta(start.seed) : session.readDelta(start, model);
+}
+
+function examplesOf(
+  session: StudySession,
+  model: Model,
+  { task }: TuneRequest,
+  data: ChosenData,
+  file: string,
+): Promise<Examples> {
+  return readExamples(model.backbone, task, session.absolute(file), {
+    directory: session.directory,
+    lengths: session.configuration.lengths,
+    draw: data.draw === null ? null : { count: data.draw, seed: data.data.seed },
+    warn: (warning) => session.context.log(warning),
+  });
+}
+
+async function keep(session: StudySession, plan: PlannedTune, { delta }: TuningResult) {
+  const { task, deltaName } = plan.request;
+  const path = checkpointPath(task, plan.id);
+  await session.store.prepare();
+  return writeCheckpoint(path, join(session.directory, path), delta, {
+    delta: session.delta(deltaName),
+    backbone: plan.inputs.backbone,
+    task,
+    id: plan.id,
+    key: plan.key,
+  });
+}
+
+function record(
+  session: StudySession,
+  plan: PlannedTune,
+  provenance: Omit<Provenance, 'seconds'>,
+  result: TuningResult | null,
+  checkpoint: RunRecord['checkpoint'],
+  status: RunRecord['status'],
+): RunRecord {
+  const { request, data } = plan;
+  // The test file belongs to the record only once it was measured.
+  const trainingData = Object.fromEntries(
+    Object.entries(plan.inputs.data).filter(([split]) => split !== 'test'),
+  );
+  return {
+    format: 'deltaloom/run',
+    version: 1,
+    id: plan.id,
+    key: plan.key,
+    kind: 'tune',
+    task: request.task,
+    deltaName: request.deltaName,
+    delta: session.delta(request.deltaName),
+    role: request.role,
+    shots: request.shots,
+    dataSeed: data.data.seed,
+    seed: request.seed,
+    initialisation: initialisationOf(request.start),
+    tuning: request.tuning,
+    chosen:
+      result === null
+        ? null
+        : { learningRate: result.winner.learningRate, batchSize: result.winner.batchSize },
+    inputs: { ...plan.inputs, data: trainingData },
+    status,
+    checkpoint,
+    curve: { train: result?.winner.train ?? [], dev: result?.winner.dev ?? [] },
+    results: {
+      metric: session.metric(request.task),
+      dev: result?.dev ?? null,
+      test: null,
+      devLoss: result?.devLoss ?? null,
+      bestStep: result?.winner.best?.step ?? null,
+      steps: result?.winner.steps ?? 0,
+      testExamples: null,
+    },
+    provenance: { ...provenance, seconds: Number((result?.seconds ?? 0).toFixed(3)) },
+  };
+}
+
+function initialisationOf(start: StartingPoint): Initialisation {
+  switch (start.kind) {
+    case 'random':
+      return { kind: 'random', seed: start.seed };
+    case 'checkpoint':
+      return { kind: 'checkpoint', id: start.id, task: start.task, sha256: start.sha256 };
+    case 'merge':
+      return { kind: 'merge', id: start.id, label: start.label, sha256: start.sha256 };
+  }
+}
+
+/** Writes the record, with the test split measured if that is wanted. */
+async function measureTest(
+  session: StudySession,
+  plan: PlannedTune,
+  run: RunRecord,
+  delta?: DeltaTensors,
+): Promise<RunRecord> {
+  const file = plan.data.test;
+  if (!plan.request.test || file === undefined || !plan.testMissing) {
+    await session.store.writeRun(run);
+    return run;
+  }
+  const model = await session.model(plan.request.deltaName);
+  if (run.checkpoint === null) throw new Error('a finished tuning without a checkpoint');
+  const weights = delta ?? (await session.readDelta(run.checkpoint, model));
+  const examples = await readExamples(model.backbone, run.task, session.absolute(file), {
+    directory: session.directory,
+    lengths: session.configuration.lengths,
+    warn: (warning) => session.context.log(warning),
+  });
+  const { metric, predictions } = await evaluate(model, weights, examples, {
+    metric: session.metric(run.task),
+    maxLength: session.configuration.lengths.output,
+    compatibility: session.configuration.compatibility,
+    signal: session.context.signal,
+  });
+  await writePredictions(session, run.task, run.id, 'test', examples, predictions);
+  const measured: RunRecord = {
+    ...run,
+    inputs: { ...run.inputs, data: plan.inputs.data },
+    results: { ...run.results, test: metric, testExamples: examples.tokens.length },
+  };
+  await session.store.writeRun(measured);
+  return measured;
+}
+
+async function recordFailure(
+  session: StudySession,
+  plan: PlannedTune,
+  provenance: Omit<Provenance, 'seconds'>,
+  error: DeltaloomError,
+): Promise<void> {
+  const failed: RunRecord = {
+    ...record(session, plan, provenance, null, null, 'failed'),
+    error: {
+      code: error.code,
+      message: error.message,
+      ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
+    },
+  };
+  // A disk that is full or can't be written must not hide the first error.
+  await session.store.writeRun(failed).catch((second: unknown) => {
+    if (!(second instanceof DeltaloomError)) throw second;
+    session.context.log(`The failure could not be recorded: ${second.line}`);
+  });
+}
+
+export function pathOfRun({ task, id }: Pick<RunRecord, 'task' | 'id'>): string {
+  return runRecordPath(task, id);
+}
