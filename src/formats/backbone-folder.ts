@@ -73,14 +73,23 @@ export async function openBackboneFolder(
   };
 }
 
-/** SHA-256 over config, weights and tokenizer; the folder's place and the order of its files do not matter. */
-export async function fingerprintBackbone(folder: BackboneFolder): Promise<string> {
-  return fingerprintFiles(folder.files);
+/**
+ * SHA-256 over config, weights and tokenizer; the folder's place and the order of its files do not matter. `hash` may remember
+ * the SHA-256 of files it has seen.
+ */
+export async function fingerprintBackbone(
+  folder: BackboneFolder,
+  hash: (file: string) => Promise<string> = sha256File,
+): Promise<string> {
+  return fingerprintFiles(folder.files, hash);
 }
 
-async function fingerprintFiles(files: readonly string[]): Promise<string> {
+async function fingerprintFiles(
+  files: readonly string[],
+  hash: (file: string) => Promise<string> = sha256File,
+): Promise<string> {
   const parts: string[] = [];
-  for (const file of files) parts.push(`${basename(file)} ${await sha256File(file)}\n`);
+  for (const file of files) parts.push(`${basename(file)} ${await hash(file)}\n`);
   return createHash('sha256').update(parts.sort().join('')).digest('hex');
 }
 

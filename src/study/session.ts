@@ -1,15 +1,14 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DeltaloomError } from '../core/errors.js';
 import type { DeltaTensors } from '../core/tensor.js';
 import type { MetricName } from '../core/metric-names.js';
+import { fingerprintBackbone, openBackboneFolder } from '../formats/backbone-folder.js';
 import { readT5Config } from '../formats/t5-config.js';
 import { metricNameOf, readCatalogue, taskNamed } from './catalogue.js';
 import { readCheckpoint } from './checkpoints.js';
 import type { Backbone, Model } from './compute/contract.js';
 import type { DeltaConfiguration, StudyConfiguration } from './configuration.js';
 import { ContentHashes } from './content-hashes.js';
-import { contentKey } from './content-key.js';
 import type { JobContext } from './jobs.js';
 import { loadStudy } from './load.js';
 import { borrowModel } from './open-models.js';
@@ -18,10 +17,6 @@ import { gitProvenance } from './provenance.js';
 import type { CheckpointReference, Provenance } from './records.js';
 import type { TaskEntry } from './snapshot.js';
 import { StudyStore } from './store.js';
-
-/** Files of a backbone folder that decide what it computes. */
-const BACKBONE_FILES =
-  /^(config\.json|tokenizer\.json|spiece\.model|.*\.safetensors|.*\.safetensors\.index\.json|pytorch_model.*\.bin(\.index\.json)?)$/;
 
 /** One job's view of a study: what is on disk, and the device and models once they are needed. */
 export class StudySession {
@@ -68,7 +63,9 @@ export class StudySession {
 
   /** Identity of weights, configuration and tokenizer, without loading them. */
   backboneFingerprint(): Promise<string> {
-    this.fingerprint ??= fingerprintOf(this.backboneDirectory, this.hashes);
+    this.fingerprint ??= openBackboneFolder(this.backboneDirectory).then((folder) =>
+      fingerprintBackbone(folder, (file) => this.hashes.of(file)),
+    );
     return this.fingerprint;
   }
 
@@ -129,21 +126,4 @@ export class StudySession {
   async close(): Promise<void> {
     await this.hashes.save();
   }
-}
-
-async function fingerprintOf(directory: string, hashes: ContentHashes): Promise<string> {
-  let names: string[];
-  try {
-    names = await readdir(directory);
-  } catch (cause) {
-    throw new DeltaloomError('backbone-missing', "The backbone folder does not exist or can't be read.", {
-      place: { file: directory },
-      remedy: "Correct 'backbone' in deltaloom.json: the folder of a Hugging Face T5.",
-      cause,
-    });
-  }
-  const files = names.filter((name) => BACKBONE_FILES.test(name)).sort();
-  const contents: [string, string][] = [];
-  for (const name of files) contents.push([name, await hashes.of(join(directory, name))]);
-  return contentKey({ backbone: contents });
 }

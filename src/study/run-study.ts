@@ -1,0 +1,245 @@
+import { DeltaloomError } from '../core/errors.js';
+import { GRANULARITIES, SCORE_METHOD_INFO, type ScoreMethod } from '../core/methods.js';
+import { sourceTasks, targetTasks } from './catalogue.js';
+import type { JobOutcome, JobRequest } from './jobs.js';
+import { pathOfMerge, runMerge } from './merge-run.js';
+import { Pace } from './pace.js';
+import { SourceFinder, sourceTune, startFromMerge, targetTune } from './planned-runs.js';
+import type { MergeRecord } from './records.js';
+import { requestedMatrices } from './scoring/index.js';
+import { scoreMatrices } from './score-matrices.js';
+import type { StudySession } from './session.js';
+import { describeTune } from './tune-jobs.js';
+import {
+  isOnRecord,
+  pathOfRun,
+  planTune,
+  runTune,
+  stepsOf,
+  type PlannedTune,
+  type TuneRequest,
+} from './tune-run.js';
+import { matrixPath } from './paths.js';
+
+type MergeBy = Extract<JobRequest, { kind: 'merge' }>['by'];
+
+/** What can't serve one merge and says nothing about the others. */
+const NO_MERGE = new Set([
+  'target-without-group',
+  'group-without-sibling',
+  'no-other-source',
+  'score-not-finite',
+  'score-missing',
+]);
+/** What ends one tuning and leaves the others to be done. */
+const ONE_TUNING = new Set(['tuning-diverged']);
+
+/**
+ * The whole study for one or more deltas: sources, few-shot targets from random initialisation, scores, merges by every
+ * method and baseline, and the targets from every merge over all seeds. What is on record is not done again; what fails for
+ * one task does not keep the others from being done, and is reported at the end.
+ *
+ * @throws DeltaloomError `run-incomplete` naming what failed, once everything else is done
+ */
+export async function runStudy(session: StudySession, deltaNames: readonly string[]): Promise<JobOutcome> {
+  const run = new StudyRun(session);
+  for (const deltaName of deltaNames) await run.delta(deltaName);
+  return run.outcome();
+}
+
+class StudyRun {
+  private readonly records: string[] = [];
+  private readonly failures: string[] = [];
+  private readonly counts = { tunings: 0, cells: 0, merges: 0, reused: 0 };
+
+  constructor(private readonly session: StudySession) {}
+
+  async delta(deltaName: string): Promise<void> {
+    const { configuration, tasks } = this.session;
+    const targets = targetTasks(configuration, tasks);
+    await this.tuneSources(deltaName);
+    await this.tuneAll(
+      targets.flatMap((task) =>
+        configuration.targets.seeds.map((seed) => targetTune(this.session, task, deltaName, seed)),
+      ),
+      { needsCheckpoint: (request) => request.seed === configuration.targets.seeds[0] },
+      `${deltaName}: targets from random`,
+    );
+    await this.score(deltaName);
+    const merges = await this.merge(deltaName, targets);
+    await this.tuneAll(
+      merges.flatMap((merge) =>
+        configuration.targets.seeds.map((seed) =>
+          targetTune(this.session, merge.target, deltaName, seed, startFromMerge(merge)),
+        ),
+      ),
+      { needsCheckpoint: () => false },
+      `${deltaName}: targets from merges`,
+    );
+  }
+
+  outcome(): JobOutcome {
+    const { tunings, cells, merges, reused } = this.counts;
+    if (this.failures.length > 0) {
+      const [first] = this.failures;
+      throw new DeltaloomError(
+        'run-incomplete',
+        `${this.failures.length} of the study's pieces failed, the first: ${first ?? ''}`,
+        { remedy: 'Everything else is done and on record. Mend the cause and run the same command again.' },
+      );
+    }
+    const computed = tunings + cells + merges;
+    return {
+      records: this.records,
+      computed,
+      reused,
+      summary:
+        computed === 0
+          ? `Everything was on record (${reused} pieces): no work was done.`
+          : `${tunings} tunings, ${cells} cells and ${merges} merges done, ${reused} pieces were on record.`,
+    };
+  }
+
+  /** An imported source serves as it is. */
+  private async tuneSources(deltaName: string): Promise<void> {
+    const { configuration, tasks } = this.session;
+    const finder = new SourceFinder(this.session);
+    const missing: TuneRequest[] = [];
+    for (const task of sourceTasks(configuration, tasks)) {
+      const found = await finder.find(task, deltaName, { exact: true });
+      if (found === null) {
+        missing.push(sourceTune(this.session, task, deltaName));
+      } else {
+        this.records.push(pathOfRun(found));
+        this.counts.reused++;
+      }
+    }
+    await this.tuneAll(missing, { needsCheckpoint: () => true }, `${deltaName}: sources`);
+  }
+
+  private async tuneAll(
+    requests: readonly TuneRequest[],
+    { needsCheckpoint }: { needsCheckpoint: (request: TuneRequest) => boolean },
+    phase: string,
+  ): Promise<void> {
+    const plans: PlannedTune[] = [];
+    for (const request of requests) {
+      const plan = await planTune(this.session, request);
+      if (await isOnRecord(this.session, plan, { needsCheckpoint: needsCheckpoint(request) })) {
+        this.counts.reused++;
+        this.records.push(pathOfRun({ task: request.task, id: plan.id }));
+      } else {
+        plans.push(plan);
+      }
+    }
+    const total = plans.reduce((sum, { request }) => sum + stepsOf(request), 0);
+    const pace = new Pace(this.session.context, total, 'steps');
+    for (const [index, plan] of plans.entries()) {
+      this.session.context.signal.throwIfAborted();
+      const { request } = plan;
+      const label = `${phase} ${index + 1}/${plans.length}: ${describeTune(request)}`;
+      pace.report(label, 0, { task: request.task, runId: plan.id });
+      await this.attempt(ONE_TUNING, label, async () => {
+        const run = await runTune(this.session, plan, ({ done, step, loss, metric }) => {
+          pace.report(label, done, {
+            task: request.task,
+            runId: plan.id,
+            step,
+            ...(loss === null ? {} : { loss }),
+            ...(metric === null ? {} : { metric }),
+          });
+        });
+        this.counts.tunings++;
+        this.records.push(pathOfRun(run));
+      });
+      pace.finish(stepsOf(request));
+    }
+  }
+
+  private async score(deltaName: string): Promise<void> {
+    const { methods, granularities } = this.session.configuration.scores;
+    const wanted = methodsInUse(this.session);
+    if (wanted.length === 0) return;
+    const outcome = await scoreMatrices(this.session, { deltaName, methods: wanted, granularities });
+    this.counts.cells += outcome.computed;
+    this.counts.reused += outcome.reused;
+    for (const { method, granularity } of requestedMatrices(methods, granularities)) {
+      this.records.push(matrixPath(deltaName, method, granularity));
+    }
+  }
+
+  private async merge(deltaName: string, targets: readonly string[]): Promise<MergeRecord[]> {
+    const { context } = this.session;
+    const finder = new SourceFinder(this.session);
+    const choices = mergeChoices(this.session);
+    const pace = new Pace(context, targets.length * choices.length, 'merges');
+    const merges: MergeRecord[] = [];
+    for (const target of targets) {
+      for (const by of choices) {
+        context.signal.throwIfAborted();
+        const label = `${deltaName}: merging for ${target} by ${nameOfChoice(by)}`;
+        pace.report(label, 0, { task: target });
+        await this.attempt(NO_MERGE, label, async () => {
+          const { record, reused } = await runMerge(
+            this.session,
+            { kind: 'merge', target, deltaName, by },
+            finder,
+          );
+          if (reused) this.counts.reused++;
+          else this.counts.merges++;
+          this.records.push(pathOfMerge(record));
+          merges.push(record);
+        });
+        pace.finish(1);
+      }
+    }
+    return merges;
+  }
+
+  /** Notes what concerns one piece only and goes on; a target without a group simply has no merge by group. */
+  private async attempt(
+    passedOver: ReadonlySet<string>,
+    label: string,
+    work: () => Promise<void>,
+  ): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof DeltaloomError) || !passedOver.has(error.code)) throw error;
+      this.session.context.log(`${label}: ${error.line}`);
+      if (!error.code.includes('group')) this.failures.push(`${label}: ${error.line}`);
+    }
+  }
+}
+
+/** The methods to score by, with the one that chooses the best source. */
+export function methodsInUse(session: StudySession): ScoreMethod[] {
+  const { scores, weights } = session.configuration;
+  return [...new Set([...scores.methods, ...(scores.methods.length > 0 ? [weights.bestSource] : [])])];
+}
+
+/** Every way of merging that the study compares. */
+export function mergeChoices(session: StudySession): MergeBy[] {
+  const { scores, weights, merges, groups } = session.configuration;
+  const choices: MergeBy[] = [{ kind: 'average' }];
+  if (Object.keys(groups).length > 0) choices.push({ kind: 'group' });
+  if (scores.methods.length > 0) choices.push({ kind: 'best-source', method: weights.bestSource });
+  for (const method of scores.methods) {
+    const own = SCORE_METHOD_INFO[method].granularities;
+    if (own.includes('model')) choices.push({ kind: 'score', method, granularity: 'model' });
+    for (const granularity of GRANULARITIES) {
+      if (granularity === 'model' || !own.includes(granularity)) continue;
+      // A method without a score of the whole model has no other merge than the one by parts.
+      const only = !own.includes('model');
+      if (only || (merges.perBlock && scores.granularities.includes(granularity))) {
+        choices.push({ kind: 'score', method, granularity });
+      }
+    }
+  }
+  return choices;
+}
+
+function nameOfChoice(by: MergeBy): string {
+  if (by.kind !== 'score') return by.kind;
+  return by.granularity === 'model' ? by.method : `${by.method} per ${by.granularity}`;
+}
