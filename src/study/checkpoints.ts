@@ -5,6 +5,8 @@ import { sha256File } from '../formats/atomic-file.js';
 import { encodeSafetensors, readTensors } from '../formats/safetensors.js';
 import { writeFileAtomically } from '../formats/atomic-file.js';
 import { createHash } from 'node:crypto';
+import { checkDelta } from './compute/check-delta.js';
+import type { Model } from './compute/contract.js';
 import type { DeltaConfiguration } from './configuration.js';
 import type { CheckpointReference } from './records.js';
 
@@ -36,13 +38,13 @@ export async function writeCheckpoint(
 /**
  * Reads a checkpoint that a record names.
  *
- * @param shapes what a delta of this model has; null: not checked
- * @throws DeltaloomError `checkpoint-missing`, `checkpoint-changed`, `checkpoint-mismatch`, `checkpoint-not-finite`
+ * @param model whose delta it must fit; null: not checked
+ * @throws DeltaloomError `checkpoint-missing`, `checkpoint-changed`, and what `checkDelta` finds, naming the file
  */
 export async function readCheckpoint(
   file: string,
   sha256: string | null,
-  shapes: ReadonlyMap<string, readonly number[]> | null,
+  model: Model | null,
 ): Promise<DeltaTensors> {
   if (sha256 !== null && (await hashOf(file)) !== sha256) {
     throw new DeltaloomError(
@@ -52,15 +54,16 @@ export async function readCheckpoint(
     );
   }
   const tensors = await readTensors(file);
-  if (shapes !== null) checkShapes(file, tensors, shapes);
-  for (const [name, { data }] of tensors) {
-    const index = data.findIndex((value) => !Number.isFinite(value));
-    if (index < 0) continue;
-    throw new DeltaloomError(
-      'checkpoint-not-finite',
-      `The checkpoint has ${Number.isNaN(data[index]) ? 'a NaN' : 'an infinite value'} at element ${index}.`,
-      { place: { file, at: name }, remedy: 'Tune it again, perhaps at a lower learning rate.' },
-    );
+  if (model === null) return tensors;
+  try {
+    checkDelta(tensors, model.deltaShapes, model.delta, model.backbone.name);
+  } catch (error) {
+    if (!(error instanceof DeltaloomError)) throw error;
+    throw new DeltaloomError(error.code, error.message, {
+      place: { file, ...error.place },
+      ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
+      cause: error,
+    });
   }
   return tensors;
 }
@@ -75,32 +78,6 @@ async function hashOf(file: string): Promise<string> {
       cause,
     });
   }
-}
-
-/** How many disagreements are named. */
-const NAMED = 4;
-
-function checkShapes(
-  file: string,
-  tensors: DeltaTensors,
-  shapes: ReadonlyMap<string, readonly number[]>,
-): void {
-  const wrong: string[] = [];
-  for (const [name, shape] of shapes) {
-    const own = tensors.get(name);
-    if (own === undefined) wrong.push(`'${name}' is missing`);
-    else if (own.shape.join() !== shape.join()) {
-      wrong.push(`'${name}' has shape [${own.shape.join(', ')}], not [${shape.join(', ')}]`);
-    }
-  }
-  for (const name of tensors.keys()) if (!shapes.has(name)) wrong.push(`'${name}' is unknown`);
-  if (wrong.length === 0) return;
-  const more = wrong.length > NAMED ? `, and ${wrong.length - NAMED} more` : '';
-  throw new DeltaloomError(
-    'checkpoint-mismatch',
-    `The checkpoint does not fit this delta and backbone: ${wrong.slice(0, NAMED).join(', ')}${more}.`,
-    { place: { file }, remedy: 'Use a checkpoint of the same delta settings and the same backbone.' },
-  );
 }
 
 /** What to call a checkpoint without a record: the reference's `<task>/checkpoint-best.pt`, and files named by their task. */

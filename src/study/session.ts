@@ -119,7 +119,7 @@ export class StudySession {
     checkpoint: { readonly path: string; readonly sha256: string | null },
     model: Model | null,
   ): Promise<DeltaTensors> {
-    return readCheckpoint(this.absolute(checkpoint.path), checkpoint.sha256, model?.deltaShapes ?? null);
+    return readCheckpoint(this.absolute(checkpoint.path), checkpoint.sha256, model);
   }
 
   /** Keeps what was learnt about files. */
