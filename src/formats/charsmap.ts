@@ -10,6 +10,8 @@ const LONGEST_REPLACEMENT = 1024;
 export class Charsmap {
   private readonly units: Uint32Array;
   private readonly replacements: Uint8Array;
+  /** Per ASCII byte, 1 where no rule begins with it whatever ASCII follows: most of most texts. */
+  private readonly passesAscii = new Uint8Array(128);
 
   /** `file` is for messages. Throws `tokenizer-invalid` where the lengths cannot be right. */
   constructor(
@@ -24,6 +26,29 @@ export class Charsmap {
     this.units = new Uint32Array(trieBytes / 4);
     for (let i = 0; i < this.units.length; i++) this.units[i] = view.getUint32(4 + 4 * i, true);
     this.replacements = blob.subarray(4 + trieBytes);
+    const root = offsetOf(this.units[0] ?? 0);
+    for (let byte = 0; byte < 128; byte++) {
+      const first = this.units[root ^ byte];
+      const hasRule = first !== undefined && (first & 0x800000ff) === byte;
+      const isAlone =
+        !hasRule || ((first & 0x100) === 0 && !this.hasAsciiChild(root ^ byte ^ offsetOf(first)));
+      this.passesAscii[byte] = isAlone ? 1 : 0;
+    }
+  }
+
+  /** True where no rule can match at `at`, since this byte and the next are ASCII and no rule has them. */
+  passes(text: Uint8Array, at: number): boolean {
+    const byte = text[at] as number;
+    const next = at + 1 < text.length ? (text[at + 1] as number) : 0;
+    return byte < 0x80 && next < 0x80 && this.passesAscii[byte] === 1;
+  }
+
+  private hasAsciiChild(position: number): boolean {
+    for (let byte = 0; byte < 128; byte++) {
+      const unit = this.units[position ^ byte];
+      if (unit !== undefined && (unit & 0x800000ff) === byte) return true;
+    }
+    return false;
   }
 
   /**

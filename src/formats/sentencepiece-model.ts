@@ -158,14 +158,14 @@ class SentencePieceTokenizer implements Tokenizer {
   private encodePlain(text: string, ids: number[]): void {
     const bytes = this.normalizer.normalize(Buffer.from(text));
     let afterUnknown = false;
-    for (const { start, end, id } of this.segmenter.segment(bytes)) {
+    this.segmenter.segment(bytes, (id, start, end) => {
       if (id !== -1) ids.push(id);
       else if (this.byteIds !== undefined) {
         for (let i = start; i < end; i++) ids.push(this.byteIds[bytes[i] as number] as number);
       } else if (!afterUnknown) ids.push(this.unknownId);
       // Unknown characters that follow one another are one unknown piece.
       afterUnknown = id === -1;
-    }
+    });
   }
 
   decode(ids: ArrayLike<number>): string {

@@ -34,6 +34,13 @@ export class SentencePieceNormalizer {
     if (addDummyPrefix) this.appendByte(SPACE);
     let afterSpace = removeExtraWhitespaces;
     while (at < text.length) {
+      if (this.passes(text, at)) {
+        const byte = text[at++] as number;
+        if (byte === SPACE && afterSpace) continue;
+        this.appendByte(byte);
+        afterSpace = removeExtraWhitespaces && byte === SPACE;
+        continue;
+      }
       const { matched, replacement } = this.prefix(text, at);
       at += matched;
       let from = 0;
@@ -56,6 +63,11 @@ export class SentencePieceNormalizer {
       at += matched;
     }
     return at;
+  }
+
+  /** The byte stands for itself: the short way for plain ASCII. */
+  private passes(text: Uint8Array, at: number): boolean {
+    return this.userDefined === undefined && this.charsmap?.passes(text, at) === true;
   }
 
   private prefix(text: Uint8Array, at: number): { matched: number; replacement: Uint8Array } {

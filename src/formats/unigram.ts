@@ -7,52 +7,50 @@ export function byteLengthOfCharacter(firstByte: number): number {
 
 /** A node and a byte share 31 bits of a hash key. */
 const MOST_NODES = 1 << 22;
+/** Per slot of the table: key + 1 (0: free), child node, id of the piece that ends there or -1. Padded to a power of two. */
+const SLOT_SIZE = 4;
 
 /**
- * A trie over bytes, as one open-addressing hash table from (node, byte) to node: small, and a look-up costs a few
- * nanoseconds.
+ * A trie over bytes, as one open-addressing hash table from (node, byte) to node. All that a step needs lies side by side,
+ * so that it costs one cache line.
  */
 export class PieceTrie {
-  private readonly keys: Int32Array;
-  private readonly children: Int32Array;
+  private readonly table: Int32Array;
   private readonly shift: number;
-  /** Per node, the id of the piece that ends there, or -1. */
-  private readonly ids: Int32Array;
 
   /** Of pieces that are equal, the first is kept. Throws RangeError for more than four million nodes. */
-  constructor(pieces: Iterable<{ readonly bytes: Uint8Array; readonly id: number }>) {
-    const list = [...pieces];
-    const mostNodes = list.reduce((sum, { bytes }) => sum + bytes.length, 1);
+  constructor(pieces: readonly { readonly bytes: Uint8Array; readonly id: number }[]) {
+    const mostNodes = pieces.reduce((sum, { bytes }) => sum + bytes.length, 1);
     if (mostNodes > MOST_NODES) throw new RangeError(`Too many pieces: ${mostNodes} bytes in all.`);
-    const bits = Math.max(4, Math.ceil(Math.log2(mostNodes * 2)));
+    const bits = Math.max(4, Math.ceil(Math.log2(mostNodes * 1.25)));
     this.shift = 32 - bits;
-    this.keys = new Int32Array(1 << bits);
-    this.children = new Int32Array(1 << bits);
-    this.ids = new Int32Array(mostNodes).fill(-1);
+    this.table = new Int32Array(SLOT_SIZE << bits);
     let nodes = 1;
-    for (const { bytes, id } of list) {
+    for (const { bytes, id } of pieces) {
       let node = 0;
+      let slot = -1;
       for (const byte of bytes) {
-        const slot = this.slot(node, byte);
-        if (this.keys[slot] === 0) {
-          this.keys[slot] = ((node << 8) | byte) + 1;
-          this.children[slot] = nodes++;
-        }
-        node = this.children[slot] as number;
+        slot = this.slot(node, byte);
+        if (this.table[slot] === 0) this.table.set([((node << 8) | byte) + 1, nodes++, -1], slot);
+        node = this.table[slot + 1] as number;
       }
-      if (this.ids[node] === -1) this.ids[node] = id;
+      if (slot !== -1 && this.table[slot + 2] === -1) this.table[slot + 2] = id;
     }
   }
 
-  /** The child of `node` (0: the root) by `byte`, or -1. */
-  child(node: number, byte: number): number {
+  /** The step from `node` (0: the root) by `byte`, for `nodeAt` and `idAt`; -1 where there is none. */
+  step(node: number, byte: number): number {
     const slot = this.slot(node, byte);
-    return this.keys[slot] === 0 ? -1 : (this.children[slot] as number);
+    return this.table[slot] === 0 ? -1 : slot;
   }
 
-  /** The piece that ends at `node`, or -1. */
-  idAt(node: number): number {
-    return this.ids[node] as number;
+  nodeAt(step: number): number {
+    return this.table[step + 1] as number;
+  }
+
+  /** The piece that ends with this step, or -1. */
+  idAt(step: number): number {
+    return this.table[step + 2] as number;
   }
 
   /** Bytes of the longest piece that `text` has at `at`; 0 for none. */
@@ -60,19 +58,24 @@ export class PieceTrie {
     let longest = 0;
     let node = 0;
     for (let i = at; i < text.length; i++) {
-      node = this.child(node, text[i] as number);
-      if (node === -1) break;
-      if (this.idAt(node) !== -1) longest = i + 1 - at;
+      const step = this.step(node, text[i] as number);
+      if (step === -1) break;
+      if (this.idAt(step) !== -1) longest = i + 1 - at;
+      node = this.nodeAt(step);
     }
     return longest;
   }
 
   private slot(node: number, byte: number): number {
+    const { table } = this;
     const key = ((node << 8) | byte) + 1;
-    const mask = this.keys.length - 1;
-    let slot = Math.imul(key, 0x9e3779b1) >>> this.shift;
-    while (this.keys[slot] !== 0 && this.keys[slot] !== key) slot = (slot + 1) & mask;
-    return slot;
+    const mask = table.length - 1;
+    let slot = (Math.imul(key, 0x9e3779b1) >>> this.shift) * SLOT_SIZE;
+    for (;;) {
+      const found = table[slot];
+      if (found === key || found === 0) return slot;
+      slot = (slot + SLOT_SIZE) & mask;
+    }
   }
 }
 
@@ -87,12 +90,8 @@ export interface UnigramPiece {
 /** What SentencePiece takes off the lowest score for an unknown character. */
 const UNKNOWN_PENALTY = 10;
 
-/** One piece of a segmentation: bytes [start, end) and an id, -1 where unknown. */
-export interface Segment {
-  readonly start: number;
-  readonly end: number;
-  readonly id: number;
-}
+/** Called for every piece of a segmentation: its id, -1 where unknown, and its bytes [start, end). */
+export type VisitSegment = (id: number, start: number, end: number) => void;
 
 /**
  * Unigram segmentation by Viterbi over the bytes of normalized text. Sums of scores are kept in float32 and compared
@@ -127,8 +126,8 @@ export class UnigramSegmenter {
     this.unknownScore = Math.fround(lowest - UNKNOWN_PENALTY);
   }
 
-  /** The best segmentation of `text`, first to last. */
-  segment(text: Uint8Array): Segment[] {
+  /** Visits the pieces of the best segmentation of `text`, first to last. */
+  segment(text: Uint8Array, visit: VisitSegment): void {
     const size = text.length;
     this.reserve(size + 1);
     const { trie, scores, bestScore, bestStart, bestId } = this;
@@ -140,9 +139,10 @@ export class UnigramSegmenter {
       let hasOneCharacter = false;
       let node = 0;
       for (let end = start + 1; end <= size; end++) {
-        node = trie.child(node, text[end - 1] as number);
-        if (node === -1) break;
-        const id = trie.idAt(node);
+        const step = trie.step(node, text[end - 1] as number);
+        if (step === -1) break;
+        node = trie.nodeAt(step);
+        const id = trie.idAt(step);
         if (id === -1) continue;
         const score =
           this.isUserDefined[id] === 1
@@ -166,13 +166,19 @@ export class UnigramSegmenter {
       }
       start = characterEnd;
     }
-    const segments: Segment[] = [];
+    // Walks back from the end, turning each link round, and then forward along them.
+    let next = -1;
     for (let end = size; end > 0;) {
       const start = bestStart[end] as number;
-      segments.push({ start, end, id: bestId[end] as number });
+      bestStart[end] = next;
+      next = end;
       end = start;
     }
-    return segments.reverse();
+    for (let start = 0, end = next; end !== -1;) {
+      visit(bestId[end] as number, start, end);
+      start = end;
+      end = bestStart[end] as number;
+    }
   }
 
   private reserve(size: number): void {

@@ -13,6 +13,11 @@ export function shared(...parts: string[]): string {
   return join(SHARED, ...parts);
 }
 
+/** A path of the golden values that are kept in the repository. */
+export function goldenFixture(...parts: string[]): string {
+  return join(fileURLToPath(new URL('../fixtures/golden/', import.meta.url)), ...parts);
+}
+
 /** True where the optional test data is absent: for `describe.skipIf`, with a message. */
 export function isAbsent(...parts: string[]): boolean {
   const absent = !existsSync(shared(...parts));
