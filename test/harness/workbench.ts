@@ -70,8 +70,12 @@ export class Workbench {
         options.development === false
           ? []
           : [['extensionDevelopmentPath', remoteResource(server, PROJECT_ROOT)]];
-      await page.goto(workbenchAddress(server, options.folder, payload));
-      await page.locator('.monaco-workbench').waitFor({ timeout: 60_000 });
+      // Not 'load': on a busy machine the last of VS Code's thousand files may take its time, and nothing waits for it.
+      await page.goto(workbenchAddress(server, options.folder, payload), {
+        waitUntil: 'commit',
+        timeout: 120_000,
+      });
+      await page.locator('.monaco-workbench').waitFor({ timeout: 120_000 });
       return new Workbench(page, server, browser, temporary);
     } catch (error) {
       await browser?.close();
@@ -82,7 +86,7 @@ export class Workbench {
 
   /** Opens the view container of this name from the activity bar. */
   async openView(name: string): Promise<void> {
-    await this.page.locator('.activitybar').getByRole('tab', { name }).click();
+    await this.page.locator('.activitybar').getByRole('tab', { name }).click({ timeout: 120_000 });
   }
 
   /** A row of a tree in the side bar. */

@@ -1,0 +1,20 @@
+import { listDevices } from '../engine/index.js';
+import { executeJob } from '../study/execute.js';
+import { readSnapshot } from '../study/snapshot.js';
+import { EngineHolder } from './engine-holder.js';
+import { inspectCheckpoint } from './inspect-checkpoint.js';
+import { serveOverPipes } from './serve.js';
+
+/** The runtime process: everything that takes longer than a blink happens here. Started by `RuntimeClient`. */
+
+const engines = new EngineHolder();
+
+serveOverPipes({
+  execute: (job, hooks) =>
+    executeJob(job.study, job.request, { ...hooks, engine: () => engines.get(job.compute, hooks.log) }),
+  devices: () => listDevices(),
+  check: async (study) => (await readSnapshot(study)).problems,
+  inspect: inspectCheckpoint,
+  onDeviceOpened: (listener) => engines.onOpened(listener),
+  release: () => engines.release(),
+});
