@@ -1,0 +1,137 @@
+import type { Random } from '../../src/model/random.js';
+import { capitalise, chance, pick, pickSeveral } from './language.js';
+import { AGREEMENT_DOMAINS, LARGEST_NUMBER, REVIEW_DOMAINS, type ReviewDomain } from './lexicon.js';
+import {
+  agreementSentence,
+  comparisonOf,
+  FACT_KINDS,
+  factsOf,
+  MEASURES,
+  opinionSentence,
+  type Fact,
+  type FactKind,
+  type Measure,
+} from './sentences.js';
+
+/**
+ * The text that the backbone reads, with `{braces}` around words that follow from the rest of the text. It carries the knowledge that the tasks need (which words praise, which verb goes with
+ * which noun, which number is larger, who is where) but none of their formats: no questions, no labels.
+ */
+export function corpusDocument(random: Random): string {
+  const kind = random.uniform();
+  if (kind < 0.2) return reviewDocument(random);
+  if (kind < 0.5) return factDocument(random);
+  if (kind < 0.75) return comparisonDocument(random);
+  if (kind < 0.94) return agreementDocument(random);
+  return countingDocument(random);
+}
+
+/** Opinions of one polarity, general and of the domain side by side: so words learn what they are worth. */
+function reviewDocument(random: Random): string {
+  const domain: ReviewDomain = pick(random, Object.values(REVIEW_DOMAINS));
+  const isGood = chance(random, 0.5);
+  const sentences = [
+    opinionSentence(random, domain, isGood, 0.3),
+    opinionSentence(random, domain, isGood, 0.3),
+    pick(
+      random,
+      isGood
+        ? [
+            `I loved this ${domain.thing}.`,
+            `We would choose this ${domain.thing} again.`,
+            'I am happy with it.',
+          ]
+        : [`I hated this ${domain.thing}.`, `We would avoid this ${domain.thing}.`, 'I am sorry we took it.'],
+    ),
+  ];
+  if (chance(random, 0.3)) sentences.push(pick(random, domain.neutral));
+  return random.shuffle(sentences).join(' ');
+}
+
+/** Facts, then some of them again in the same or other words. */
+function factDocument(random: Random): string {
+  const kind = pick(random, FACT_KINDS);
+  const facts = factsOf(random, kind, 2 + random.below(2));
+  const recaps = pickSeveral(random, facts, chance(random, 0.7) ? 1 : 2).map((fact) =>
+    recapOf(random, kind, fact),
+  );
+  return [...facts.map(({ sentence }) => sentence), ...recaps].join(' ');
+}
+
+function recapOf(random: Random, kind: FactKind, { subject, value }: Fact): string {
+  switch (random.below(3)) {
+    case 0:
+      return {
+        place: `So {${subject}} is in the {${value}}.`,
+        possession: `So {${subject}} has the {${value}}.`,
+        colour: `So the {${subject}} is {${value}}.`,
+      }[kind];
+    case 1:
+      return {
+        place: `It is {${subject}} that is in the {${value}}.`,
+        possession: `The {${value}} belongs to {${subject}}.`,
+        colour: `The {${value}} thing is the {${subject}}.`,
+      }[kind];
+    default:
+      return {
+        place: `We find {${subject}} in the {${value}}.`,
+        possession: `{${subject}} owns the {${value}}.`,
+        colour: `We see that the {${subject}} is {${value}}.`,
+      }[kind];
+  }
+}
+
+/** Two measured things and what follows. */
+function comparisonDocument(random: Random): string {
+  const measure = pick(random, MEASURES);
+  const { sentences, larger, smaller } = comparisonOf(random, measure);
+  return [...sentences, conclusionOf(random, measure, larger, smaller)].join(' ');
+}
+
+function conclusionOf(random: Random, measure: Measure, larger: string, smaller: string): string {
+  if (measure === 'count') {
+    return pick(random, [
+      `So {${larger}} has {more} than {${smaller}}.`,
+      `So {${smaller}} has {fewer} than {${larger}}.`,
+    ]);
+  }
+  const [more, less] = {
+    age: ['older', 'younger'],
+    length: ['longer', 'shorter'],
+    weight: ['heavier', 'lighter'],
+  }[measure] as [string, string];
+  const name = (thing: string): string => (measure === 'age' ? `{${thing}}` : `the {${thing}}`);
+  return pick(random, [
+    `So ${name(larger)} is {${more}} than ${name(smaller)}.`,
+    `So ${name(smaller)} is {${less}} than ${name(larger)}.`,
+    `${capitalise(name(larger))} is the {${more}} one.`,
+    `${capitalise(name(smaller))} is the {${less}} one.`,
+  ]);
+}
+
+function agreementDocument(random: Random): string {
+  const domain = pick(random, Object.values(AGREEMENT_DOMAINS));
+  const count = 2 + random.below(2);
+  return Array.from({ length: count }, () => agreementSentence(random, domain)).join(' ');
+}
+
+/** Runs of numbers and their order. */
+function countingDocument(random: Random): string {
+  if (chance(random, 0.5)) {
+    const length = 6 + random.below(6);
+    const first = 1 + random.below(LARGEST_NUMBER - length);
+    return Array.from({ length }, (_, index) => first + index).join(' ');
+  }
+  const low = 1 + random.below(LARGEST_NUMBER - 1);
+  const high = low + 1 + random.below(LARGEST_NUMBER - low);
+  return pick(random, [
+    `${high} is {more} than ${low}.`,
+    `${low} is {less} than ${high}.`,
+    `${high} is {larger} than ${low} and ${low} is {smaller} than ${high}.`,
+  ]);
+}
+
+/** The document as people read it. */
+export function withoutMarks(text: string): string {
+  return text.replace(/[{}]/g, '');
+}
