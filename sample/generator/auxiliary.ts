@@ -49,33 +49,33 @@ const TOPICS: readonly (readonly [string, readonly string[]])[] = [
 
 const KINDS: readonly ((random: Random) => Omit<AuxiliaryExample, 'name'>)[] = [
   (random) => {
-    const list = pickSeveral(random, MIXED, 2 + random.below(4));
+    const list = pickSeveral(random, MIXED, 1 + random.below(3));
     return { input: `Copy: ${list.join(' ')}`, answer: list.join(' ') };
   },
   (random) => {
-    const list = pickSeveral(random, MIXED, 2 + random.below(3));
+    const list = pickSeveral(random, MIXED, 2 + random.below(2));
     return { input: `Reverse: ${list.join(' ')}`, answer: [...list].reverse().join(' ') };
   },
   (random) => {
-    const list = pickSeveral(random, MIXED, 4 + random.below(5));
+    const list = pickSeveral(random, MIXED, 3 + random.below(3));
     return { input: `${list.join(' ')}. First word?`, answer: list[0] ?? '' };
   },
   (random) => {
-    const list = pickSeveral(random, MIXED, 4 + random.below(5));
+    const list = pickSeveral(random, MIXED, 3 + random.below(3));
     return { input: `${list.join(' ')}. Last word?`, answer: list.at(-1) ?? '' };
   },
   (random) => {
-    const list = pickSeveral(random, MIXED, 4 + random.below(5));
+    const list = pickSeveral(random, MIXED, 3 + random.below(3));
     const at = random.below(list.length - 1);
     return { input: `${list.join(' ')}. After ${list[at] ?? ''}?`, answer: list[at + 1] ?? '' };
   },
   (random) => {
-    const list = pickSeveral(random, MIXED, 4 + random.below(5));
+    const list = pickSeveral(random, MIXED, 3 + random.below(3));
     const at = 1 + random.below(list.length - 1);
     return { input: `${list.join(' ')}. Before ${list[at] ?? ''}?`, answer: list[at - 1] ?? '' };
   },
   (random) => {
-    const [from = '', to = '', ...rest] = pickSeveral(random, MIXED, 5);
+    const [from = '', to = '', ...rest] = pickSeveral(random, MIXED, 4);
     const list = random.shuffle([from, ...rest]);
     return {
       input: `Replace ${from} by ${to}: ${list.join(' ')}`,
@@ -83,7 +83,7 @@ const KINDS: readonly ((random: Random) => Omit<AuxiliaryExample, 'name'>)[] = [
     };
   },
   (random) => {
-    const list = pickSeveral(random, MIXED, 6);
+    const list = pickSeveral(random, MIXED, 5);
     const isIn = chance(random, 0.5);
     const asked = isIn ? pick(random, list.slice(1)) : (list[0] ?? '');
     return { input: `${list.slice(1).join(' ')}. Contains ${asked}?`, answer: isIn ? 'yes' : 'no' };
@@ -112,7 +112,7 @@ const KINDS: readonly ((random: Random) => Omit<AuxiliaryExample, 'name'>)[] = [
     return { input: `${list.join(' ')}. Odd one?`, answer: odd };
   },
   (random) => {
-    const list = pickSeveral(random, MIXED, 4);
+    const list = pickSeveral(random, MIXED, 3);
     const gone = pick(random, list);
     return {
       input: `Drop ${gone}: ${list.join(' ')}`,

@@ -1,6 +1,12 @@
 import type { Random } from '../../src/model/random.js';
 import { capitalise, chance, pick, pickSeveral } from './language.js';
-import { AGREEMENT_DOMAINS, LARGEST_NUMBER, REVIEW_DOMAINS, type ReviewDomain } from './lexicon.js';
+import {
+  AGREEMENT_DOMAINS,
+  LARGEST_NUMBER,
+  REVIEW_DOMAINS,
+  type AgreementDomain,
+  type ReviewDomain,
+} from './lexicon.js';
 import {
   agreementSentence,
   comparisonOf,
@@ -37,11 +43,15 @@ function reviewDocument(random: Random): string {
       random,
       isGood
         ? [
-            `I loved this ${domain.thing}.`,
-            `We would choose this ${domain.thing} again.`,
-            'I am happy with it.',
+            `I {loved} this ${domain.thing}.`,
+            `We would {choose} this ${domain.thing} again.`,
+            'I am {happy} with it.',
           ]
-        : [`I hated this ${domain.thing}.`, `We would avoid this ${domain.thing}.`, 'I am sorry we took it.'],
+        : [
+            `I {hated} this ${domain.thing}.`,
+            `We would {avoid} this ${domain.thing}.`,
+            'I am {sorry} we took it.',
+          ],
     ),
   ];
   if (chance(random, 0.3)) sentences.push(pick(random, domain.neutral));
@@ -52,9 +62,7 @@ function reviewDocument(random: Random): string {
 function factDocument(random: Random): string {
   const kind = pick(random, FACT_KINDS);
   const facts = factsOf(random, kind, 2 + random.below(2));
-  const recaps = pickSeveral(random, facts, chance(random, 0.7) ? 1 : 2).map((fact) =>
-    recapOf(random, kind, fact),
-  );
+  const recaps = pickSeveral(random, facts, 2).map((fact) => markOne(random, recapOf(random, kind, fact)));
   return [...facts.map(({ sentence }) => sentence), ...recaps].join(' ');
 }
 
@@ -88,11 +96,14 @@ function comparisonDocument(random: Random): string {
   return [...sentences, conclusionOf(random, measure, larger, smaller)].join(' ');
 }
 
+/** The thing or the word of comparison can be told from the numbers, never both: without the one the other is free. */
 function conclusionOf(random: Random, measure: Measure, larger: string, smaller: string): string {
   if (measure === 'count') {
     return pick(random, [
-      `So {${larger}} has {more} than {${smaller}}.`,
-      `So {${smaller}} has {fewer} than {${larger}}.`,
+      `So ${larger} has {more} than ${smaller}.`,
+      `So ${smaller} has {fewer} than ${larger}.`,
+      `{${larger}} has the more of them.`,
+      `{${smaller}} has the fewer of them.`,
     ]);
   }
   const [more, less] = {
@@ -100,19 +111,30 @@ function conclusionOf(random: Random, measure: Measure, larger: string, smaller:
     length: ['longer', 'shorter'],
     weight: ['heavier', 'lighter'],
   }[measure] as [string, string];
-  const name = (thing: string): string => (measure === 'age' ? `{${thing}}` : `the {${thing}}`);
+  const the = measure === 'age' ? '' : 'the ';
   return pick(random, [
-    `So ${name(larger)} is {${more}} than ${name(smaller)}.`,
-    `So ${name(smaller)} is {${less}} than ${name(larger)}.`,
-    `${capitalise(name(larger))} is the {${more}} one.`,
-    `${capitalise(name(smaller))} is the {${less}} one.`,
+    `So ${the}${larger} is {${more}} than ${the}${smaller}.`,
+    `So ${the}${smaller} is {${less}} than ${the}${larger}.`,
+    capitalise(`${the}{${larger}} is the ${more} one.`),
+    capitalise(`${the}{${smaller}} is the ${less} one.`),
   ]);
 }
 
+/** Two subjects do the same: the second verb follows from the first and from its own subject. */
 function agreementDocument(random: Random): string {
-  const domain = pick(random, Object.values(AGREEMENT_DOMAINS));
-  const count = 2 + random.below(2);
-  return Array.from({ length: count }, () => agreementSentence(random, domain)).join(' ');
+  const domain: AgreementDomain = pick(random, Object.values(AGREEMENT_DOMAINS));
+  const verb = pick(random, domain.verbs);
+  const second = agreementSentence(random, domain, { verb });
+  const marked = second.replace(new RegExp(` (${verb}s?) `), ' {$1} ');
+  return `${agreementSentence(random, domain, { verb })} ${marked}`;
+}
+
+/** Leaves the braces of one word, so that what is left tells it. */
+function markOne(random: Random, text: string): string {
+  const marks = text.match(/\{\w+\}/g) ?? [];
+  const kept = random.below(marks.length);
+  let at = 0;
+  return text.replace(/\{(\w+)\}/g, (marked, word: string) => (at++ === kept ? marked : word));
 }
 
 /** Runs of numbers and their order. */
@@ -120,7 +142,10 @@ function countingDocument(random: Random): string {
   if (chance(random, 0.5)) {
     const length = 6 + random.below(6);
     const first = 1 + random.below(LARGEST_NUMBER - length);
-    return Array.from({ length }, (_, index) => first + index).join(' ');
+    const told = 1 + random.below(length - 1);
+    return Array.from({ length }, (_, index) =>
+      index === told ? `{${first + index}}` : String(first + index),
+    ).join(' ');
   }
   const low = 1 + random.below(LARGEST_NUMBER - 1);
   const high = low + 1 + random.below(LARGEST_NUMBER - low);

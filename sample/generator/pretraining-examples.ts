@@ -6,10 +6,10 @@ import { chance, pick } from './language.js';
 /** Share of span corruption; the rest are auxiliary tasks. */
 const SPAN_CORRUPTION = 0.6;
 /** Share of words that span corruption hides. */
-const HIDDEN = 0.25;
+const HIDDEN = 0.15;
 const LONGEST_SPAN = 3;
 /** How often a word that follows from the rest is among them. */
-const TELLING = 0.8;
+const TELLING = 0.75;
 
 export interface TextPair {
   readonly input: string;
@@ -44,7 +44,10 @@ export function corruptSpans(random: Random, text: string): TextPair {
     }
   };
   const telling = [...marked.keys()].filter((at) => marked[at]?.startsWith('{'));
-  if (telling.length > 0 && chance(random, TELLING)) hide(pick(random, telling), 1);
+  if (telling.length > 0 && chance(random, TELLING)) {
+    left = 0;
+    for (const at of telling) hide(at, 1);
+  }
   while (left > 0) hide(random.below(words.length), 1 + random.below(Math.min(LONGEST_SPAN, left)));
   const input: string[] = [];
   const target: string[] = [];

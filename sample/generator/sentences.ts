@@ -88,14 +88,18 @@ export function comparisonOf(random: Random, measure: Measure): Comparison {
 }
 
 /** `The dogs near the barn run often.`; with `wrong` the verb disagrees with its noun. */
-export function agreementSentence(random: Random, domain: AgreementDomain, wrong = false): string {
+export function agreementSentence(
+  random: Random,
+  domain: AgreementDomain,
+  { wrong = false, verb = pick(random, domain.verbs) }: { wrong?: boolean; verb?: string } = {},
+): string {
   const plural = chance(random, 0.5);
   const noun = pick(random, domain.nouns) + (plural ? 's' : '');
-  const verb = pick(random, domain.verbs) + (plural === wrong ? 's' : '');
+  const form = verb + (plural === wrong ? 's' : '');
   const landmark = pick(random, domain.landmarks) + (chance(random, 0.5) ? 's' : '');
   const preposition = pick(random, ['near', 'behind', 'beside', 'by']);
-  const place = chance(random, 0.6) ? ` ${preposition} the ${landmark}` : '';
-  return `The ${noun}${place} ${verb} ${pick(random, domain.adverbs)}.`;
+  const place = chance(random, 0.4) ? ` ${preposition} the ${landmark}` : '';
+  return `The ${noun}${place} ${form} ${pick(random, domain.adverbs)}.`;
 }
 
 /** One sentence of praise or blame. `general` opens it to words that fit every domain. */

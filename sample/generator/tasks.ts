@@ -86,7 +86,7 @@ function grammarTask(kind: keyof typeof AGREEMENT_DOMAINS): SampleTask {
     group: 'grammar',
     labels: GRAMMAR_LABELS,
     example: (random, label) => ({
-      input: agreementSentence(random, domain, label === 'wrong'),
+      input: agreementSentence(random, domain, { wrong: label === 'wrong' }),
       answer: label,
     }),
   };

@@ -1,0 +1,103 @@
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join, relative, resolve } from 'node:path';
+import { z } from 'zod';
+import { collectResults, type ResultsTable } from '../src/core/results.js';
+import { readSnapshot } from '../src/study/snapshot.js';
+import { targetResults } from '../src/study/target-results.js';
+import { argument, ConsoleJobs, flag } from './console-job.js';
+
+/**
+ * The whole sample study from nothing: tunes the sources, scores by every method, merges, tunes the few-shot targets from every
+ * initialisation, prints the results and writes the report.
+ *
+ *   npm run demo                    adapters, 16 shots, 3 seeds
+ *   npm run demo -- --full          three deltas, 16 and 64 shots, 5 seeds
+ *   npm run demo -- --out DIR       writes there (default: .cache/demo); what DIR has on record is not done again
+ *   npm run demo -- --threads N     threads of the engine
+ */
+const SAMPLE = join(import.meta.dirname, '..', 'sample');
+const SEEDS_BY_DEFAULT = 3;
+
+async function main(): Promise<void> {
+  const started = performance.now();
+  const full = flag('full');
+  const directory = resolve(argument('out') ?? join(SAMPLE, '..', '.cache', 'demo'));
+  const threads = argument('threads');
+  const jobs = new ConsoleJobs(threads === undefined ? undefined : Number(threads));
+  try {
+    await copyStudy(directory);
+    for (const shots of full ? [16, 64] : [16]) {
+      await configure(directory, shots, full ? undefined : SEEDS_BY_DEFAULT);
+      const { summary } = await jobs.run(directory, {
+        kind: 'run',
+        ...(full ? {} : { deltaNames: ['adapter'] }),
+      });
+      console.log(`${shots} shots: ${summary}`);
+    }
+  } finally {
+    await jobs.close();
+  }
+  const { runs, configuration } = await readSnapshot(directory);
+  const order = Object.values(configuration?.groups ?? {}).flat();
+  for (const table of collectResults(targetResults(runs), order)) console.log(`\n${asText(table)}`);
+  const seconds = (performance.now() - started) / 1000;
+  console.log(
+    `\n${(seconds / 60).toFixed(1)} minutes. The study is in ${relative(process.cwd(), directory) || '.'}.`,
+  );
+}
+
+/** Configuration, tasks and backbone; the committed records stay behind, so that everything is computed here. */
+async function copyStudy(directory: string): Promise<void> {
+  if (directory === resolve(SAMPLE)) return;
+  await mkdir(directory, { recursive: true });
+  for (const part of ['tasks', 'backbone']) {
+    await rm(join(directory, part), { recursive: true, force: true });
+    await cp(join(SAMPLE, part), join(directory, part), { recursive: true });
+  }
+}
+
+async function configure(directory: string, shots: number, seeds: number | undefined): Promise<void> {
+  const text = await readFile(join(SAMPLE, 'deltaloom.json'), 'utf8');
+  const study = z
+    .looseObject({ targets: z.looseObject({ seeds: z.array(z.number()) }) })
+    .parse(JSON.parse(text));
+  study.targets['shots'] = shots;
+  study.targets.seeds = study.targets.seeds.slice(0, seeds);
+  const configured = `${JSON.stringify(study, null, 2)}\n`;
+  if (directory !== resolve(SAMPLE)) await writeFile(join(directory, 'deltaloom.json'), configured);
+}
+
+/** Tasks down, initialisations across: means over seeds in percent, then the mean over tasks with its deviation over seeds. */
+function asText(table: ResultsTable): string {
+  const percent = (value: number | null | undefined): string =>
+    value === null || value === undefined ? '-' : (value * 100).toFixed(1);
+  type Cell = (column: ResultsTable['columns'][number], index: number) => string;
+  const taskRows = table.tasks.map(({ name }, task): [string, Cell] => [
+    name,
+    (_, column) => percent(table.cells[task]?.[column]?.mean),
+  ]);
+  const rows: [string, Cell][] = [
+    ...taskRows,
+    ['mean', ({ mean }) => percent(mean)],
+    ['deviation over seeds', ({ deviation }) => percent(deviation)],
+    ['gain over random', ({ gainOverRandom }) => percent(gainOverRandom)],
+    ['gain over average', ({ gainOverAverage }) => percent(gainOverAverage)],
+    ['tasks won against random', ({ againstRandom, tasks }) => `${againstRandom.wins}/${tasks}`],
+  ];
+  const cells = [
+    ['test accuracy, %', ...table.columns.map(({ initialisation }) => initialisation)],
+    ...rows.map(([name, cell]) => [name, ...table.columns.map(cell)]),
+  ];
+  const widths =
+    cells[0]?.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0))) ?? [];
+  const lines = cells.map((row) =>
+    row
+      .map((text, column) =>
+        column === 0 ? text.padEnd(widths[0] ?? 0) : text.padStart(widths[column] ?? 0),
+      )
+      .join('  '),
+  );
+  return [`${table.deltaName}, ${table.shots} shots`, ...lines].join('\n');
+}
+
+await main();

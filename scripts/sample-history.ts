@@ -1,0 +1,127 @@
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { simpleGit, type SimpleGit } from 'simple-git';
+import { z } from 'zod';
+import { runRecordSchema, scoreMatrixSchema } from '../src/study/records.js';
+import { argument } from './console-job.js';
+
+/**
+ * Writes the sample study with its records as a small git repository of its own, the way such a study grows: sources tuned, scores by
+ * three methods, a temperature changed, merges, results. The commit views have something to show there.
+ *
+ *   npx tsx scripts/sample-history.ts --out DIR
+ */
+const SAMPLE = join(import.meta.dirname, '..', 'sample');
+const RECORDS = '.deltaloom';
+/** Commits are an hour apart and always the same. */
+const FIRST_COMMIT = Date.UTC(2025, 0, 6, 9);
+const HOUR = 3_600_000;
+const SHOWN_METHODS = ['loss', 'el2n', 'grand'] as const;
+/** What the temperature was before it was changed. */
+const EARLIER_TEMPERATURE = { el2n: 0.35 } as const;
+
+interface RecordFile {
+  readonly path: string;
+  readonly stage: 'sources' | (typeof SHOWN_METHODS)[number] | 'other scores' | 'merges' | 'results';
+}
+
+async function main(): Promise<void> {
+  const out = argument('out');
+  if (out === undefined) throw new Error('Say where: --out DIR.');
+  const directory = resolve(out);
+  await mkdir(directory, { recursive: true });
+  if ((await readdir(directory)).length > 0) throw new Error(`${directory} is not empty.`);
+  const files = await recordFiles();
+  const history = new History(directory);
+  await history.begin();
+
+  for (const part of ['tasks', 'backbone']) await history.copy(part);
+  await writeFile(join(directory, 'deltaloom.json'), await earlierConfiguration());
+  await writeFile(join(directory, '.gitattributes'), '* -text\n');
+  await history.commit('Begin the study: sixteen tasks in four families');
+  const stage = async (name: RecordFile['stage'], message: string): Promise<void> => {
+    for (const { path } of files.filter((file) => file.stage === name)) await history.copy(path);
+    await history.commit(message);
+  };
+  await stage('sources', 'Tune a delta on every source');
+  await stage('loss', 'Score by loss');
+  await stage('el2n', 'Score by EL2N');
+  await stage('grand', 'Score by GraNd');
+  await history.copy('deltaloom.json');
+  await history.commit(`Sharpen the temperature of EL2N (it was ${EARLIER_TEMPERATURE.el2n})`);
+  await stage('other scores', 'Score by the other methods');
+  await stage('merges', 'Merge for every target');
+  await stage('results', 'Tune the targets from every initialisation');
+  console.log(`${history.commits} commits in ${directory}`);
+}
+
+class History {
+  commits = 0;
+  private readonly git: SimpleGit;
+
+  constructor(private readonly directory: string) {
+    this.git = simpleGit(directory);
+  }
+
+  async begin(): Promise<void> {
+    await this.git.init(['--initial-branch=main']);
+    await this.git.addConfig('user.name', 'Deltaloom sample');
+    await this.git.addConfig('user.email', 'sample@deltaloom.invalid');
+    await this.git.addConfig('commit.gpgsign', 'false');
+  }
+
+  async copy(path: string): Promise<void> {
+    const to = join(this.directory, path);
+    await mkdir(dirname(to), { recursive: true });
+    await rm(to, { recursive: true, force: true });
+    await cp(join(SAMPLE, path), to, { recursive: true });
+  }
+
+  async commit(message: string): Promise<void> {
+    const date = new Date(FIRST_COMMIT + this.commits * HOUR).toISOString();
+    await this.git.add('.');
+    await this.git
+      .env({ ...process.env, GIT_AUTHOR_DATE: date, GIT_COMMITTER_DATE: date })
+      .commit(message, { '--allow-empty': null });
+    this.commits++;
+  }
+}
+
+/** Every committed record with the step of the study that made it. */
+async function recordFiles(): Promise<RecordFile[]> {
+  const names = await readdir(join(SAMPLE, RECORDS), { recursive: true, withFileTypes: true });
+  const files: RecordFile[] = [];
+  for (const entry of names) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name).slice(SAMPLE.length + 1);
+    const [, folder] = path.split(/[\\/]/);
+    if (folder === undefined || !['runs', 'scores', 'merges'].includes(folder)) continue;
+    const json: unknown = JSON.parse(await readFile(join(SAMPLE, path), 'utf8'));
+    files.push({ path, stage: stageOf(folder, json) });
+  }
+  return files;
+}
+
+function stageOf(folder: string, json: unknown): RecordFile['stage'] {
+  if (folder === 'merges') return 'merges';
+  if (folder === 'scores') {
+    const { method, granularity } = scoreMatrixSchema.parse(json);
+    const shown = SHOWN_METHODS.find((name) => name === method && granularity === 'model');
+    return shown ?? 'other scores';
+  }
+  const { role, initialisation } = runRecordSchema.parse(json);
+  if (role === 'source') return 'sources';
+  // The runs from random initialisation are the teachers of some scores, those of k steps are part of others.
+  return role === 'step-k' || initialisation.kind === 'random' ? 'other scores' : 'results';
+}
+
+async function earlierConfiguration(): Promise<string> {
+  const text = await readFile(join(SAMPLE, 'deltaloom.json'), 'utf8');
+  const study = z
+    .looseObject({ weights: z.looseObject({ temperatures: z.record(z.string(), z.number()) }) })
+    .parse(JSON.parse(text));
+  Object.assign(study.weights.temperatures, EARLIER_TEMPERATURE);
+  return `${JSON.stringify(study, null, 2)}\n`;
+}
+
+await main();
