@@ -21,23 +21,33 @@ interface Lch {
   readonly h: number;
 }
 
-export function sequentialScale(ground: Ground): ColourScale {
+/** Made once per ground: a table of colours is some ten thousand conversions. */
+function kept(make: (ground: Ground) => ColourScale): (ground: Ground) => ColourScale {
+  const made = new Map<Ground, ColourScale>();
+  return (ground) => {
+    const scale = made.get(ground) ?? make(ground);
+    made.set(ground, scale);
+    return scale;
+  };
+}
+
+export const sequentialScale = kept((ground) => {
   const dark = (t: number): Lch => ({
     l: 0.24 + 0.7 * t,
-    c: 0.13 + 0.04 * Math.sin(Math.PI * t),
+    c: 0.115 + 0.02 * t,
     h: 285 - 185 * t,
   });
   return scale((t) => dark(ground === 'dark' ? t : 1 - t));
-}
+});
 
-export function divergingScale(ground: Ground): ColourScale {
+export const divergingScale = kept((ground) => {
   const [centre, end] = ground === 'dark' ? [0.28, 0.82] : [0.96, 0.48];
   const arm = (hue: number, t: number): Lch => ({ l: centre + (end - centre) * t, c: 0.16 * t, h: hue });
   const [negative, positive] = [scale((t) => arm(255, t)), scale((t) => arm(60, t))];
   return {
     at: (position) => (position < 0.5 ? negative.at(1 - 2 * position) : positive.at(2 * position - 1)),
   };
-}
+});
 
 /** Walks the path in steps of equal OKLab distance. */
 function scale(path: (t: number) => Lch): ColourScale {
@@ -49,11 +59,17 @@ function scale(path: (t: number) => Lch): ColourScale {
   const table = Array.from({ length: STEPS }, (_, i) => {
     const wanted = (total * i) / (STEPS - 1);
     while (from < 1023 && (length[from + 1] ?? 0) < wanted) from++;
-    return toRgb(fine[Math.min(1024, from + 1)] ?? [0, 0, 0]);
+    const [start = 0, end = 1] = length.slice(from, from + 2);
+    return toRgb(between(fine[from], fine[from + 1], (wanted - start) / (end - start || 1)));
   });
   return {
     at: (position) => table[Math.round(Math.min(1, Math.max(0, position)) * (STEPS - 1))] ?? [0, 0, 0],
   };
+}
+
+function between(x: Rgb | undefined, y: Rgb | undefined, share: number): Rgb {
+  const [a, b] = [x ?? [0, 0, 0], y ?? [0, 0, 0]];
+  return [a[0] + share * (b[0] - a[0]), a[1] + share * (b[1] - a[1]), a[2] + share * (b[2] - a[2])];
 }
 
 /** Less chroma until the colour exists in sRGB. */

@@ -43,6 +43,7 @@ export class BarPicture extends Picture<BarModel> {
   protected describe(model: BarModel) {
     return {
       name: `${model.title}, ${model.bars.length} bars`,
+      hint: 'Point at a bar, or walk over them with Up and Down.',
       keys: 'Up and Down walk over the bars. Choose Table for the same as a table.',
     };
   }

@@ -17,7 +17,7 @@ export interface HeatmapLayout {
   readonly height: number;
 }
 
-const LONGEST_LABEL = 170;
+export const LONGEST_LABEL = 170;
 const SMALLEST_CELL = 3;
 const LARGEST_CELL = { width: 72, height: 30 };
 
@@ -47,6 +47,11 @@ export function heatmapLayout(
     width: labelWidth + cellWidth * columns + 2,
     height: headerHeight + cellHeight * Math.max(1, model.rows.length) + 2,
   };
+}
+
+/** Every how many-th name is written so that they don't overlap. */
+export function labelStride(cell: number): number {
+  return Math.max(1, Math.ceil(12 / cell));
 }
 
 /** null: nothing to show (own source, or not computed). */

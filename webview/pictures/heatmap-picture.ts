@@ -3,7 +3,14 @@ import { MatrixController, MatrixElement } from 'chartjs-chart-matrix';
 import { css, inkOn, type Rgb } from '../colour.js';
 import { describeCell, type HeatmapModel } from '../models/heatmap.js';
 import type { Theme } from '../theme.js';
-import { cellColours, cellText, heatmapLayout, type HeatmapLayout } from './heatmap-layout.js';
+import {
+  cellColours,
+  cellText,
+  heatmapLayout,
+  labelStride,
+  LONGEST_LABEL,
+  type HeatmapLayout,
+} from './heatmap-layout.js';
 import { heatmapSvg } from './heatmap-svg.js';
 import { Picture } from './picture.js';
 
@@ -38,6 +45,7 @@ export class HeatmapPicture extends Picture<HeatmapPictureModel> {
   protected describe({ heatmap }: HeatmapPictureModel) {
     return {
       name: `Heatmap of ${heatmap.title}, ${heatmap.rows.length} targets by ${heatmap.columns.length} sources`,
+      hint: 'Point at a cell, or walk over them with the arrow keys.',
       keys: 'Arrow keys walk over the cells, Page Up and Page Down by ten rows, Enter chooses. Choose Table for the same as a table.',
     };
   }
@@ -141,14 +149,14 @@ function drawHeatmap(
   const colours = cellColours(heatmap.shown, rows, columns, heatmap.scale, theme.ground);
   const dense = rows.length * columns.length > MOST_ELEMENTS;
   const gap = layout.cellWidth >= 12 ? 1 : 0;
-  const labelled = (names: readonly string[]) => ({
-    color: theme.foreground,
-    font: { family: theme.font, size: LABEL_SIZE },
-    autoSkip: true,
-    autoSkipPadding: 1,
-    padding: 4,
-    callback: (_: unknown, index: number) => shorten(canvas, names[index] ?? ''),
-  });
+  // Labels are drawn with the cells: at the middle of each, or of every n-th when they would overlap.
+  const bare = {
+    type: 'category',
+    offset: true,
+    grid: { display: false },
+    border: { display: false },
+    ticks: { display: false },
+  } as const;
   // The canvas is exactly as large as its cells need, so that every cell has the same whole number of pixels.
   canvas.width = layout.width;
   canvas.height = layout.height;
@@ -177,32 +185,20 @@ function drawHeatmap(
       plugins: { legend: { display: false }, tooltip: { enabled: false } },
       scales: {
         x: {
-          type: 'category',
+          ...bare,
           labels: [...columns],
           position: 'top',
-          offset: true,
-          grid: { display: false },
-          border: { display: false },
-          ticks: {
-            ...labelled(columns),
-            minRotation: layout.standing ? 90 : 0,
-            maxRotation: layout.standing ? 90 : 0,
-          },
           afterFit: (scale) => {
             scale.height = layout.headerHeight;
-            Object.assign(scale, { paddingLeft: 0, paddingRight: 0 });
           },
         },
         y: {
-          type: 'category',
+          ...bare,
           labels: [...rows],
-          offset: true,
-          grid: { display: false },
-          border: { display: false },
-          ticks: labelled(rows),
+          // A category scale runs downwards by itself; the matrix's default would turn it over.
+          reverse: false,
           afterFit: (scale) => {
             scale.width = layout.labelWidth;
-            Object.assign(scale, { paddingTop: 0, paddingBottom: 0 });
           },
         },
       },
@@ -287,6 +283,7 @@ function overlay(
           }
         });
       });
+      drawLabels(ctx, rows, columns, layout, theme);
       ctx.strokeStyle = theme.foreground;
       ctx.lineWidth = cellWidth >= 12 ? 2 : 1;
       ctx.beginPath();
@@ -304,11 +301,35 @@ function overlay(
   };
 }
 
-function shorten(canvas: HTMLCanvasElement, text: string): string {
-  const context = canvas.getContext('2d');
-  if (context === null || context.measureText(text).width <= 170) return text;
+function drawLabels(
+  ctx: CanvasRenderingContext2D,
+  rows: readonly string[],
+  columns: readonly string[],
+  layout: HeatmapLayout,
+  theme: Theme,
+): void {
+  const { cellWidth, cellHeight, labelWidth, headerHeight } = layout;
+  ctx.fillStyle = theme.foreground;
+  ctx.textAlign = 'right';
+  rows.forEach((name, r) => {
+    if (r % labelStride(cellHeight) !== 0) return;
+    ctx.fillText(shorten(ctx, name), labelWidth - 6, headerHeight + (r + 0.5) * cellHeight);
+  });
+  ctx.textAlign = layout.standing ? 'left' : 'center';
+  columns.forEach((name, c) => {
+    if (c % labelStride(cellWidth) !== 0) return;
+    ctx.save();
+    ctx.translate(labelWidth + (c + 0.5) * cellWidth, headerHeight - (layout.standing ? 6 : 11));
+    if (layout.standing) ctx.rotate(-Math.PI / 2);
+    ctx.fillText(shorten(ctx, name), 0, 0);
+    ctx.restore();
+  });
+}
+
+function shorten(context: CanvasRenderingContext2D, text: string): string {
+  if (context.measureText(text).width <= LONGEST_LABEL) return text;
   let kept = text.length;
-  while (kept > 1 && context.measureText(`${text.slice(0, kept)}…`).width > 170) kept--;
+  while (kept > 1 && context.measureText(`${text.slice(0, kept)}…`).width > LONGEST_LABEL) kept--;
   return `${text.slice(0, kept)}…`;
 }
 

@@ -1,6 +1,6 @@
 import { css, inkOn } from '../colour.js';
 import type { Theme } from '../theme.js';
-import { cellColours, cellText, heatmapLayout, legendColours } from './heatmap-layout.js';
+import { cellColours, cellText, heatmapLayout, labelStride, legendColours } from './heatmap-layout.js';
 import type { HeatmapPictureModel } from './heatmap-picture.js';
 import { drawing, tag, text, textWidth } from './svg.js';
 
@@ -17,14 +17,12 @@ export function heatmapSvg({ heatmap, colour, notes }: HeatmapPictureModel, them
   const [left, top] = [MARGIN + labelWidth, MARGIN + TITLE + headerHeight];
   const signed = scale.kind === 'diverging';
   const content = [text(MARGIN, MARGIN + 12, heatmap.title, { 'font-size': 14, 'font-weight': 'bold' })];
-  // Names that would overlap are left out, as on screen.
-  const every = (size: number) => Math.max(1, Math.ceil(11 / size));
   rows.forEach((name, r) => {
-    if (r % every(cellHeight) !== 0) return;
+    if (r % labelStride(cellHeight) !== 0) return;
     content.push(text(left - 5, top + (r + 0.5) * cellHeight + 4, name, { 'text-anchor': 'end' }));
   });
   columns.forEach((name, c) => {
-    if (c % every(cellWidth) !== 0) return;
+    if (c % labelStride(cellWidth) !== 0) return;
     const x = left + (c + 0.5) * cellWidth;
     content.push(
       layout.standing

@@ -45,6 +45,7 @@ export class LinePicture extends Picture<LineModel> {
   protected describe(model: LineModel) {
     return {
       name: `${model.title}, ${model.series.length} ${model.series.length === 1 ? 'line' : 'lines'}`,
+      hint: 'Point at the lines, or walk along with Left and Right.',
       keys: 'Left and Right walk along. Choose Table for the same as a table.',
     };
   }

@@ -11,11 +11,17 @@ export abstract class Picture<Model> extends HTMLElement {
   private readonly readout = document.createElement('p');
   private shown: Model | null = null;
   private scheduled = false;
+  private spoken = false;
   private resized: ResizeObserver | undefined;
   private width = 0;
 
   /** What a screen reader calls it, and how to walk over it. */
-  protected abstract describe(model: Model): { readonly name: string; readonly keys: string };
+  protected abstract describe(model: Model): {
+    readonly name: string;
+    readonly keys: string;
+    /** Stands in the read-out until something is pointed at. */
+    readonly hint: string;
+  };
   /** Draws the whole picture, for the first time or after model, size or theme changed. */
   protected abstract draw(model: Model, theme: Theme, width: number): void;
   /** Takes a key; returns what to read out, or null when the key means nothing here. */
@@ -64,7 +70,8 @@ export abstract class Picture<Model> extends HTMLElement {
       if (!this.isConnected || model === null) return;
       this.width = this.area.clientWidth;
       if (this.width === 0) return;
-      const { name, keys } = this.describe(model);
+      const { name, keys, hint } = this.describe(model);
+      if (!this.spoken) this.readout.textContent = hint;
       this.area.setAttribute('aria-label', `${name}. ${keys}`);
       this.draw(model, readTheme(), this.width);
       this.dispatchEvent(new CustomEvent('drawn'));
@@ -72,8 +79,10 @@ export abstract class Picture<Model> extends HTMLElement {
   }
 
   protected say(text: string | null): void {
-    const shown = text ?? '\u00a0';
-    if (this.readout.textContent !== shown) this.readout.textContent = shown;
+    if (text === null) return;
+    this.spoken = true;
+    this.readout.classList.remove('muted');
+    if (this.readout.textContent !== text) this.readout.textContent = text;
   }
 
   private build(): void {
@@ -82,10 +91,9 @@ export abstract class Picture<Model> extends HTMLElement {
     this.area.setAttribute('role', 'application');
     this.stage.className = 'picture-stage';
     this.canvas.setAttribute('aria-hidden', 'true');
-    this.readout.className = 'readout';
+    this.readout.className = 'readout muted';
     this.readout.setAttribute('role', 'status');
     this.readout.setAttribute('aria-live', 'polite');
-    this.say(null);
     this.stage.append(this.canvas);
     this.area.append(this.stage);
     this.append(this.readout, this.area);

@@ -258,8 +258,10 @@ export type Failure = z.infer<typeof failure>;
 export const hostMessageSchema = z.discriminatedUnion('type', [
   /** The working tree as it is now: first after `ready`, again whenever records change on disk. */
   z.object({ type: z.literal('study'), study: studyView.nullable() }),
-  z.object({ type: z.literal('answer'), id: z.number(), ok: z.literal(true), value: z.unknown() }),
-  z.object({ type: z.literal('answer'), id: z.number(), ok: z.literal(false), error: failure }),
+  z.discriminatedUnion('ok', [
+    z.object({ type: z.literal('answer'), id: z.number(), ok: z.literal(true), value: z.unknown() }),
+    z.object({ type: z.literal('answer'), id: z.number(), ok: z.literal(false), error: failure }),
+  ]),
   /** A job of this study moved on. */
   z.object({ type: z.literal('job'), job }),
   /** New points of a running tuning. */

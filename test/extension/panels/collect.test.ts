@@ -1,0 +1,137 @@
+import { describe, expect, it } from 'vitest';
+import { collectMatrix, sourceRun } from '../../../src/extension/panels/collect.js';
+import { LiveCurves } from '../../../src/extension/panels/live-curves.js';
+import {
+  arrangementSchema,
+  hostMessageSchema,
+  pageMessageSchema,
+  REQUESTS,
+} from '../../../src/extension/panels/messages.js';
+import type { JobView } from '../../../src/runtime/protocol.js';
+import { exampleStudy } from '../../support/example-study.js';
+import { viewOf } from '../../support/sheet.js';
+
+const commit = 'a'.repeat(40);
+const study = exampleStudy({ tasks: 4, methods: ['loss'], blocks: 1, commit });
+
+describe('what a page is told', () => {
+  it('passes its own border', () => {
+    const view = viewOf(study, [{ hash: commit, author: 'Ada', date: '2026-01-01', subject: 'Begin' }]);
+    expect(hostMessageSchema.parse({ type: 'study', study: view })).toEqual({ type: 'study', study: view });
+    expect(view.matrices[0]).toMatchObject({
+      id: 'adapter/loss.model',
+      direction: 'lower',
+      temperature: 0.1,
+      filled: 16,
+    });
+    expect(view.matrices[0]?.provenances[0]).toMatchObject({ author: 'Ada', subject: 'Begin' });
+    expect(view.runs[0]).toMatchObject({ initialisation: 'random', role: 'source' });
+  });
+
+  it('lays cells out densely, parts innermost, with NaN for what is missing', () => {
+    const matrix = study.matrices.find(({ granularity }) => granularity === 'layer');
+    if (matrix === undefined) throw new Error('no layer matrix');
+    const [broken] = matrix.cells;
+    const cells = matrix.cells
+      .slice(0, 15)
+      .map((cell) => (cell === broken ? { ...cell, values: cell.values.map(() => null) } : cell));
+    const dense = collectMatrix({ ...matrix, cells }, null);
+    expect(dense.values).toHaveLength(4 * 4 * matrix.parts.length);
+    expect(dense.values[0]).toBeNaN();
+    expect(dense.values[(1 * 4 + 2) * matrix.parts.length + 3]).toBe(matrix.cells[6]?.values[3]);
+    expect(dense.provenance[15]).toBe(-1);
+    expect(REQUESTS.matrix.answer.safeParse(dense).success).toBe(true);
+  });
+
+  it("finds a cell's source: the latest finished one", () => {
+    const [first] = study.runs;
+    if (first === undefined) throw new Error('no run');
+    const later = {
+      ...first,
+      id: 'later',
+      provenance: { ...first.provenance, time: '2027-01-01T00:00:00Z' },
+    };
+    const failed = { ...later, id: 'failed', status: 'failed' as const };
+    expect(sourceRun([later, failed, first], 'adapter', first.task)?.id).toBe('later');
+    expect(sourceRun([first], 'lora', first.task)).toBeUndefined();
+  });
+});
+
+describe('border checks', () => {
+  it('refuses what a page must not send', () => {
+    expect(pageMessageSchema.safeParse({ type: 'open', file: '/etc/passwd' }).success).toBe(false);
+    expect(
+      REQUESTS.merge.parameters.safeParse({
+        target: 'a',
+        deltaName: 'b',
+        method: 'magic',
+        granularity: 'model',
+        temperature: 1,
+      }).success,
+    ).toBe(false);
+    expect(
+      REQUESTS.merge.parameters.safeParse({
+        target: 'a',
+        deltaName: 'b',
+        method: 'loss',
+        granularity: 'model',
+        temperature: 0,
+      }).success,
+    ).toBe(false);
+  });
+
+  it('reads an arrangement of an older shape with defaults, and refuses another version', () => {
+    expect(arrangementSchema.parse({ version: 1, method: 'loss' })).toMatchObject({
+      method: 'loss',
+      order: 'group',
+    });
+    expect(arrangementSchema.safeParse({ version: 2 }).success).toBe(false);
+  });
+});
+
+describe('curves of running jobs', () => {
+  const job = (state: JobView['state'], step?: number, loss?: number, metric?: number): JobView => ({
+    id: 'j',
+    study: 'study',
+    request: { kind: 'run' },
+    priority: 'normal',
+    title: 'Run',
+    compute: { device: 'cpu', threads: 0 },
+    state,
+    progress:
+      step === undefined
+        ? null
+        : {
+            label: 'Tuning',
+            done: step,
+            total: 100,
+            unit: 'steps',
+            task: 'a',
+            runId: 'r',
+            step,
+            ...(loss === undefined ? {} : { loss }),
+            ...(metric === undefined ? {} : { metric }),
+          },
+    outcome: null,
+    error: null,
+    logFile: '',
+    submittedAt: 0,
+    startedAt: 0,
+    endedAt: null,
+    attempts: 1,
+  });
+
+  it('grow with progress, once per new value, and end with the job', () => {
+    const curves = new LiveCurves();
+    expect(curves.take(job('queued'))).toBeNull();
+    expect(curves.take(job('running', 10, 1.5))?.train).toEqual([{ step: 10, value: 1.5 }]);
+    expect(curves.take(job('running', 10, 1.5))).toBeNull();
+    const curve = curves.take(job('running', 20, 1.2, 0.5));
+    expect(curve).toMatchObject({ id: 'a/r', running: true, dev: [{ step: 20, value: 0.5 }] });
+    expect(curve?.train).toHaveLength(2);
+    expect(curves.of('study')).toHaveLength(1);
+    expect(curves.of('another')).toEqual([]);
+    curves.take(job('done', 30, 1));
+    expect(curves.of('study')).toEqual([]);
+  });
+});

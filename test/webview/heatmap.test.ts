@@ -1,0 +1,172 @@
+import { describe, expect, it } from 'vitest';
+import { averagingWeights } from '../../src/core/averaging-weights.js';
+import {
+  describeCell,
+  heatmapModel,
+  heatmapTable,
+  profile,
+  shortPart,
+} from '../../webview/models/heatmap.js';
+import {
+  cellColours,
+  cellText,
+  heatmapLayout,
+  legendColours,
+} from '../../webview/pictures/heatmap-layout.js';
+import { heatmapSvg } from '../../webview/pictures/heatmap-svg.js';
+import { exampleStudy } from '../support/example-study.js';
+import { sheetOf } from '../support/sheet.js';
+
+const study = exampleStudy({ tasks: 8, methods: ['loss', 'el2n'], blocks: 2 });
+const options = { part: 0, order: 'group', colour: 'value', temperature: 0.1, groups: study.groups } as const;
+const LIGHT = {
+  ground: 'light',
+  highContrast: false,
+  background: '#ffffff',
+  foreground: '#111111',
+  muted: '#555555',
+  line: '#cccccc',
+  focus: '#0000ff',
+  accent: '#0000ff',
+  series: ['#0000ff'],
+  font: 'sans-serif',
+  fontSize: 13,
+} as const;
+
+describe('heatmap model', () => {
+  it("weighs every row as the core does, the target's own source left out", () => {
+    const sheet = sheetOf(study);
+    const model = heatmapModel(sheet, null, options);
+    const target = 'compare_02';
+    const row = model.rows.indexOf(target);
+    const scored = study.matrices[0]?.cells
+      .filter((cell) => cell.target === target)
+      .map(({ source, values }) => ({ task: source, value: values[0] ?? null }));
+    const expected = averagingWeights(target, scored ?? [], { direction: 'lower', temperature: 0.1 });
+    const shown = expected.sources.map(
+      (source) => model.weights[row * model.columns.length + model.columns.indexOf(source)],
+    );
+    expect(shown).toEqual([...expected.weights]);
+    expect(model.weights[row * model.columns.length + model.columns.indexOf(target)]).toBeNaN();
+    expect(model.ranks[row * model.columns.length + model.columns.indexOf(target)]).toBeNaN();
+  });
+
+  it('ranks the lowest loss first and the highest cosine first', () => {
+    for (const method of ['loss', 'logits-label-cosine'] as const) {
+      const sheet = sheetOf(exampleStudy({ tasks: 8, methods: [method] }));
+      const model = heatmapModel(sheet, null, { ...options, colour: 'rank' });
+      const [first, last] = [1, 7].map(
+        (rank) => model.values[model.ranks.findIndex((value, place) => value === rank && place < 8)],
+      );
+      if (method === 'loss') expect(first).toBeLessThan(last ?? 0);
+      else expect(first).toBeGreaterThan(last ?? 1);
+    }
+  });
+
+  it('draws boundaries between groups in their order only', () => {
+    const sheet = sheetOf(study);
+    expect(heatmapModel(sheet, null, options).rowBoundaries).toEqual([4]);
+    expect(heatmapModel(sheet, null, { ...options, order: 'value' }).rowBoundaries).toEqual([]);
+  });
+
+  it('clusters relatives together and keeps the diagonal', () => {
+    const model = heatmapModel(sheetOf(study), null, { ...options, order: 'clustering' });
+    expect(model.rows).toEqual(model.columns);
+    const families = model.rows.map((name) => name.split('_')[0]);
+    expect(families.slice(0, 4)).toEqual(Array(4).fill(families[0]));
+  });
+
+  it('shows the difference of two versions on a scale around zero', () => {
+    const other = sheetOf(exampleStudy({ tasks: 8, methods: ['loss'], seed: 5 }));
+    const model = heatmapModel(sheetOf(study), other, options);
+    expect(model.scale.kind).toBe('diverging');
+    expect(model.scale.low).toBe(-model.scale.high);
+    expect(model.shown[1]).toBeCloseTo((model.values[1] ?? 0) - (model.compared?.[1] ?? 0), 12);
+    expect(describeCell(model, 0, 1)).toMatch(/before \d\.\d{4} · difference [+-]\d\.\d{4}/);
+    expect(heatmapModel(sheetOf(study), sheetOf(study), options).shown.every((value) => value === 0)).toBe(
+      true,
+    );
+  });
+
+  it('leaves the diagonal out of the colours and says what is missing', () => {
+    const first = study.matrices[0];
+    if (first === undefined) throw new Error('no matrix');
+    const holed = {
+      ...study,
+      matrices: [{ ...first, cells: first.cells.filter(({ source }) => source !== 'count_05') }],
+    };
+    const model = heatmapModel(sheetOf(holed), null, options);
+    expect(model.missing).toBe(8);
+    const column = model.columns.indexOf('count_05');
+    expect(describeCell(model, 0, column)).toBe('compare_00 ← count_05: – · not computed');
+    expect(describeCell(model, 0, 0)).toMatch(/own source, left out/);
+    // A row with a hole can't be weighed: other sources would get the hole's share.
+    expect(model.weights[1]).toBeNaN();
+    const colours = cellColours(model.shown, model.rows, model.columns, model.scale, 'dark');
+    expect(colours[0]).toBeNull();
+    expect(colours[column]).toBeNull();
+    expect(colours[1]).not.toBeNull();
+  });
+
+  it('is the same as a table, every number kept', () => {
+    const model = heatmapModel(sheetOf(study), null, options);
+    const table = heatmapTable(model, []);
+    expect(table.rows).toHaveLength(8);
+    expect(table.rows[2]?.[5]).toBe(model.values[2 * 8 + 4]);
+  });
+
+  it('follows one pair through all blocks', () => {
+    const block = study.matrices.findIndex(({ granularity }) => granularity === 'block');
+    const line = profile(sheetOf(study, block), 'compare_00', 'count_05');
+    const cell = study.matrices[block]?.cells.find(
+      ({ target, source }) => target === 'compare_00' && source === 'count_05',
+    );
+    expect(line).toEqual(cell?.values);
+    expect(shortPart('decoder.block.3.layer.2')).toBe('dec 3.2');
+  });
+});
+
+describe('heatmap layout', () => {
+  const measure = (text: string) => text.length * 6;
+  const large = heatmapModel(sheetOf(exampleStudy({ tasks: 128, methods: ['loss'] })), null, options);
+
+  it('writes numbers only where they fit', () => {
+    const model = heatmapModel(sheetOf(study), null, options);
+    expect(heatmapLayout(model, 900, measure).numbers).toBe(true);
+    expect(heatmapLayout(model, 300, measure).numbers).toBe(false);
+    expect(heatmapLayout(large, 900, measure)).toMatchObject({ numbers: false, cellWidth: 6, cellHeight: 6 });
+  });
+
+  it('never makes a cell smaller than three pixels: it scrolls instead', () => {
+    const layout = heatmapLayout(large, 200, measure);
+    expect(layout.cellWidth).toBe(3);
+    expect(layout.width).toBeGreaterThan(200);
+  });
+
+  it('fits cell texts into five characters', () => {
+    for (const value of [0.1234, 12.34, 123.4, 1234, 123456, 0.00012, -1.5]) {
+      expect(cellText(value, 'value', false).length).toBeLessThanOrEqual(5);
+    }
+    expect(cellText(0.5, 'value', true)).toBe('+0.50');
+    expect(cellText(Number.NaN, 'value', false)).toBe('');
+  });
+
+  it("puts the strong colour at the method's similar end", () => {
+    const lower = legendColours(heatmapModel(sheetOf(study), null, options).scale, 'dark', 3);
+    const cosine = sheetOf(exampleStudy({ tasks: 8, methods: ['logits-label-cosine'] }));
+    const higher = legendColours(heatmapModel(cosine, null, options).scale, 'dark', 3);
+    expect(lower).toEqual([...higher].reverse());
+  });
+
+  it('draws an SVG that stands alone: title, every cell, legend, provenance', () => {
+    const model = heatmapModel(sheetOf(study), null, options);
+    const svg = heatmapSvg(
+      { heatmap: model, colour: 'value', chosen: null, notes: ['made at <1a2b3c4> & kept'] },
+      LIGHT,
+    );
+    expect(svg).toContain('Loss (adapter)');
+    expect(svg).toContain('made at &lt;1a2b3c4&gt; &amp; kept');
+    expect(svg.match(/shape-rendering/g)).toHaveLength(56);
+    expect(svg).not.toContain('NaN');
+  });
+});

@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import type { ProvenanceView, RepositoryView } from '../../src/extension/panels/messages.js';
+import { latestProvenance, provenanceText, repositoryNotice } from '../../webview/models/provenance.js';
+
+const made: ProvenanceView = {
+  commit: '1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d',
+  branch: 'main',
+  dirty: true,
+  time: '2026-11-03T14:02:00.000Z',
+  seconds: 3.14,
+  device: 'cpu',
+  author: 'Ada',
+  subject: 'Score',
+};
+
+describe('provenance in words', () => {
+  it('says commit, branch, author, date, device and dirtiness', () => {
+    expect(provenanceText(made, 'UTC')).toBe(
+      'Computed at 1a2b3c4 on main by Ada, 3 Nov 2026, 14:02, on cpu in 3.1 s; the tree had uncommitted changes',
+    );
+  });
+
+  it('leaves out what is not known', () => {
+    const outside = { ...made, commit: null, branch: null, author: null, seconds: 0 };
+    expect(provenanceText(outside, 'UTC')).toBe('Computed without a commit, 3 Nov 2026, 14:02, on cpu');
+  });
+
+  it('takes the latest of several', () => {
+    expect(latestProvenance([made, { ...made, time: '2026-11-04T00:00:00Z' }])?.time).toBe(
+      '2026-11-04T00:00:00Z',
+    );
+    expect(latestProvenance([])).toBeNull();
+  });
+});
+
+describe('what is unusual about a repository', () => {
+  const usual: RepositoryView = {
+    kind: 'repository',
+    branch: 'main',
+    head: 'f'.repeat(40),
+    operation: null,
+    shallow: false,
+  };
+  it.each([
+    [usual, null],
+    [{ ...usual, branch: null }, /^HEAD is detached at fffffff/],
+    [{ ...usual, branch: null, operation: 'rebase' }, /^A rebase is in progress/],
+    [{ ...usual, shallow: true }, /shallow clone/],
+    [{ ...usual, head: null }, /no commit yet/],
+    [
+      { kind: 'none', reason: 'The study is not in a git repository.', remedy: 'Run git init.' },
+      /^The study is not in .* Run git init\.$/,
+    ],
+  ] as const)('%o', (repository, expected) => {
+    const said = repositoryNotice(repository);
+    if (expected === null) expect(said).toBeNull();
+    else expect(said).toMatch(expected);
+  });
+});
