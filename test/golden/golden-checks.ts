@@ -1,5 +1,8 @@
+import { join } from 'node:path';
 import type { DeviceId, Engine } from '../../src/engine/contract.js';
 import { checkModels } from './model-checks.js';
+import { openBackbone, openModel } from '../../src/study/compute/index.js';
+import { checkScores, GOLDEN_DELTAS } from './score-checks.js';
 import { checkStudy, type Comparison } from './study-checks.js';
 import { checkTokenizers } from './tokenizer-checks.js';
 
@@ -28,8 +31,22 @@ export function loosenessOf(engine: Engine): number {
 export const GOLDEN_CHECKS: readonly GoldenCheck[] = [
   { name: 'tokenizers', run: ({ folder }) => checkTokenizers(folder) },
   { name: 'models', run: ({ folder, engine, looseness }) => checkModels(folder, engine, { looseness }) },
+  { name: 'scores', run: checkAllScores },
   { name: 'study', run: ({ folder }) => checkStudy(folder) },
 ];
+
+async function checkAllScores({ folder, engine, looseness }: GoldenContext): Promise<Comparison[]> {
+  const backbone = await openBackbone(join(folder, 'modelA'), {
+    tokenizerDirectory: join(folder, 'tokenizer'),
+  });
+  const comparisons: Comparison[] = [];
+  for (const [name, delta] of Object.entries(GOLDEN_DELTAS)) {
+    const model = await openModel(backbone, delta, engine);
+    comparisons.push(...(await checkScores(folder, name, model)));
+    await model.dispose();
+  }
+  return comparisons.map((each) => ({ ...each, tolerance: each.tolerance * looseness }));
+}
 
 export interface Summary {
   readonly quantity: string;
