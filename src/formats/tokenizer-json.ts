@@ -20,6 +20,11 @@ const tokenizerSchema = z.looseObject({
   ),
   model: z.looseObject({
     type: z.string(),
+    unk_id: z
+      .int()
+      .min(0)
+      .nullish()
+      .transform((id) => id ?? undefined),
     vocab: z.union([
       z.array(z.tuple([z.string(), z.number()])).min(1),
       z.record(z.string(), z.int().min(0).max(10_000_000)),
@@ -50,6 +55,11 @@ export function tokenizerFromJson(
 ): Tokenizer {
   const parsed = tokenizerSchema.safeParse(json);
   if (!parsed.success) throw invalid(file, parsed.error, parsed.error.issues[0]?.path.join('.'));
+  const { type, vocab, unk_id: unknownId } = parsed.data.model;
+  // The library would only notice at the first unknown character.
+  if (type === 'Unigram' && !(Array.isArray(vocab) && unknownId !== undefined && unknownId < vocab.length)) {
+    throw invalid(file, undefined, 'model.unk_id');
+  }
   const parsedSettings = settingsSchema.safeParse(settings);
   if (!parsedSettings.success) throw invalid(file, parsedSettings.error, 'tokenizer_config.json');
   let library: LibraryTokenizer;
