@@ -54,24 +54,22 @@ async function makePackage(target: string): Promise<void> {
   await rm(stage, { recursive: true, force: true });
   await mkdir(stage, { recursive: true });
   const manifest = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')) as Manifest;
-  const version = manifest.dependencies['onnxruntime-node'] ?? '';
-  const common = manifest.dependencies['onnxruntime-node'];
+  const version = manifest.dependencies['onnxruntime-node'];
+  if (version === undefined) fail('package.json names no onnxruntime-node.');
   // Everything but the native module is in the bundles.
   manifest.dependencies = { 'onnxruntime-node': version };
   delete manifest.scripts;
   delete manifest.devDependencies;
   delete manifest.private;
-  if (common === undefined) fail('package.json names no onnxruntime-node.');
   await writeFile(path.join(stage, 'package.json'), JSON.stringify(manifest, null, 2));
   for (const name of ['README.md', 'CHANGELOG.md', 'LICENSE', 'media', 'schema', '.vscodeignore']) {
-    await cp(path.join(root, name), path.join(stage, name), { recursive: true }).catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    });
+    await copyIfPresent(path.join(root, name), path.join(stage, name));
   }
-  const images = path.join(root, 'docs', 'images');
-  if ((await stat(images).catch(() => undefined)) !== undefined) {
-    await cp(images, path.join(stage, 'docs', 'images'), { recursive: true });
+  // The sample study comes along, without what makes it: it is what 'Open the Sample Study' copies.
+  for (const name of ['deltaloom.json', 'backbone', 'tasks', '.deltaloom']) {
+    await copyIfPresent(path.join(root, 'sample', name), path.join(stage, 'sample', name));
   }
+  await copyIfPresent(path.join(root, 'docs', 'images'), path.join(stage, 'docs', 'images'));
   for (const file of ['cli.js', 'runtime.js', 'extension.cjs', 'webview']) {
     await cp(path.join(root, 'dist', file), path.join(stage, 'dist', file), { recursive: true });
   }
@@ -102,13 +100,8 @@ async function makePackage(target: string): Promise<void> {
 async function stageRuntime(stage: string, platform: string): Promise<void> {
   const modules = path.join(stage, 'node_modules');
   const copied = path.join(modules, 'onnxruntime-node');
-  for (const name of ['package.json', 'README.md', 'dist', 'lib']) {
-    await cp(path.join(runtime, name), path.join(copied, name), {
-      recursive: true,
-      filter: (file) => !file.endsWith('.map') && !file.endsWith('.ts'),
-    }).catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    });
+  for (const name of ['package.json', 'README.md', 'dist']) {
+    await copyIfPresent(path.join(runtime, name), path.join(copied, name));
   }
   const relative = path.join(path.relative(runtime, libraries), platform);
   await cp(path.join(runtime, relative), path.join(copied, relative), { recursive: true });
@@ -119,10 +112,27 @@ async function stageRuntime(stage: string, platform: string): Promise<void> {
   delete dependency.scripts;
   dependency.dependencies = { 'onnxruntime-common': dependency.dependencies['onnxruntime-common'] ?? '' };
   await writeFile(path.join(copied, 'package.json'), JSON.stringify(dependency, null, 2));
-  await cp(path.join(root, 'node_modules', 'onnxruntime-common'), path.join(modules, 'onnxruntime-common'), {
+  const common = path.join(root, 'node_modules', 'onnxruntime-common');
+  await cp(common, path.join(modules, 'onnxruntime-common'), {
     recursive: true,
-    filter: (file) => !file.endsWith('.map') && !file.endsWith('.ts') && !file.includes(`${path.sep}esm`),
+    filter: (file) =>
+      isNeeded(file) &&
+      !file.includes(path.join(common, 'dist', 'esm')) &&
+      !file.includes(path.join(common, 'lib')),
   });
+}
+
+async function copyIfPresent(from: string, to: string): Promise<void> {
+  if ((await stat(from).catch(() => undefined)) === undefined) return;
+  await cp(from, to, { recursive: true, filter: isNeeded });
+}
+
+/** Source maps, type declarations and weights of trials stay out. */
+function isNeeded(file: string): boolean {
+  return (
+    !/\.(map|d\.ts|tsbuildinfo)$/.test(file) &&
+    !/\.deltaloom[\\/](checkpoints|cache|logs|predictions)/.test(file)
+  );
 }
 
 async function findLibraries(): Promise<string> {
