@@ -46,7 +46,14 @@ const programs = [
     format: 'esm',
     loader: { '.css': 'css' },
   },
-].filter((program) => Object.values(program.entryPoints).every((entry) => existsSync(entry)));
+]
+  .map((program) => ({
+    ...program,
+    entryPoints: Object.fromEntries(
+      Object.entries(program.entryPoints).filter(([, entry]) => existsSync(entry)),
+    ),
+  }))
+  .filter((program) => Object.keys(program.entryPoints).length > 0);
 
 for (const program of programs) {
   if (watch) {

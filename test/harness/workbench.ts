@@ -56,6 +56,7 @@ export class Workbench {
     const server = await startVsCodeServer(installation, {
       dataDirectory: options.dataDirectory ?? temporary ?? '',
       workspaceTrust: options.workspaceTrust ?? false,
+      testDriver: true,
       settings: {
         'workbench.colorTheme': THEMES[options.theme ?? 'dark'],
         'workbench.reduceMotion': 'on',
@@ -122,7 +123,11 @@ export class Workbench {
 
   /** The document inside the visible webview (the `index`-th when several are visible). */
   webview(index = 0): FrameLocator {
-    return this.page.locator('iframe.webview.ready').nth(index).contentFrame().frameLocator('iframe#active-frame');
+    return this.page
+      .locator('iframe.webview.ready')
+      .nth(index)
+      .contentFrame()
+      .frameLocator('iframe#active-frame');
   }
 
   /** Saves a picture under `test-results/screenshots/`. */
