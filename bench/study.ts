@@ -1,0 +1,110 @@
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { SIZES, type Size } from './engine-model.js';
+import type { MergeMeasurement } from './study/merging.js';
+import { measureMerging } from './study/merging.js';
+import type { ScoringMeasurement, ScoringOptions } from './study/scoring.js';
+import { measureScoring } from './study/scoring.js';
+
+/**
+ * npm run bench:study -- [--only scoring|merging] [--size small] [--examples 16] [--threads 2]
+ *                        [--tasks DIR] [--tokenizer DIR] [--cache DIR]
+ *
+ * Writes bench/results/study.md. The PyTorch side runs where DELTALOOM_PEER_PYTHON has torch, and says so where not.
+ */
+const root = fileURLToPath(new URL('..', import.meta.url));
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    size: { type: 'string', default: 'small' },
+    examples: { type: 'string', default: '16' },
+    threads: { type: 'string', default: String(Math.min(2, os.availableParallelism())) },
+    tasks: { type: 'string', default: path.join(root, '..', 'shared', 'tasks') },
+    tokenizer: { type: 'string', default: path.join(root, '..', 'shared', 'models', 't5-tokenizer') },
+    cache: { type: 'string', default: path.join(os.homedir(), '.cache', 'deltaloom', 'bench') },
+  },
+});
+const log = (line: string) => {
+  console.log(line);
+};
+if (!(values.size in SIZES)) throw new Error(`--size is one of ${Object.keys(SIZES).join(', ')}`);
+
+const load = os.loadavg()[0] ?? 0;
+const sections: string[] = [];
+if (values.only !== 'merging') {
+  const options: ScoringOptions = {
+    size: values.size as Size,
+    threads: Number(values.threads),
+    examples: Number(values.examples),
+    tasks: values.tasks,
+    tokenizer: values.tokenizer,
+    cache: values.cache,
+    log,
+  };
+  if (existsSync(options.tasks) && existsSync(options.tokenizer)) {
+    sections.push(scoringSection(await measureScoring(options), options));
+  } else {
+    log(`Scoring is not measured: ${options.tasks} or ${options.tokenizer} is missing (--tasks, --tokenizer).`);
+  }
+}
+if (values.only !== 'scoring') {
+  sections.push(mergingSection(await measureMerging(path.join(values.cache, 'merging'), log)));
+}
+
+const cpu = os.cpus()[0]?.model ?? 'unknown processor';
+const results = path.join(root, 'bench', 'results');
+await mkdir(results, { recursive: true });
+await writeFile(
+  path.join(results, 'study.md'),
+  `# The study's speed\n\n\`npm run bench:study -- ${process.argv.slice(2).join(' ')}\`, ${new Date().toISOString().slice(0, 10)}, ${os.cpus().length} x ${cpu}, Node ${process.versions.node}. Load of the machine at the start: ${load.toFixed(1)}.\n\n${sections.join('\n')}`,
+);
+
+function scoringSection(measured: ScoringMeasurement, options: ScoringOptions): string {
+  const { tasks, seconds, half, batches, peer } = measured;
+  const cells = tasks * tasks;
+  const lines = [
+    '## Scoring',
+    '',
+    `Loss, KL, EL2N, cosine and block cosine of ${tasks} x ${tasks} cells: T5 v1.1 ${options.size} with random weights, adapters of size 12, ${options.examples} dev examples of each of ${tasks} real tasks, batches of 8, ${options.threads} threads. Ours is measured whole, the model's opening included.`,
+    '',
+    '| | seconds | against ours | |',
+    '| --- | --- | --- | --- |',
+    `| Deltaloom, five methods in one sweep | ${seconds.toFixed(1)} | 1 | measured |`,
+  ];
+  if (typeof peer === 'string') {
+    lines.push('', peer);
+  } else {
+    lines.push(
+      `| careful PyTorch: dynamic padding, one sweep a method | ${peer.careful.toFixed(0)} | ${(peer.careful / seconds).toFixed(1)} | extrapolated from 2 rows x 2 sources, by tokens |`,
+      `| the reference's procedure: 512 and 64, one sweep a method, model loaded per target and method | ${peer.reference.toFixed(0)} | ${(peer.reference / seconds).toFixed(1)} | extrapolated from one batch of every method, one load |`,
+      '',
+      `Peer: ${peer.configuration}. Largest relative difference between the two sides' values: ${peer.disagreement.toExponential(1)}.`,
+    );
+  }
+  lines.push(
+    '',
+    `Linear in cells: ${cells} cells cost ${((seconds * 1000) / batches).toFixed(0)} ms a batch, ${cells / 4} cells ${((half.seconds * 1000) / half.batches).toFixed(0)} ms a batch.`,
+    '',
+  );
+  return lines.join('\n');
+}
+
+function mergingSection(measurements: readonly MergeMeasurement[]): string {
+  return [
+    '## Merging',
+    '',
+    'Synthetic adapters of T5-base (120 tensors, 4.4 MB each), equal weights, files in the page cache; reading is the same bytes through the same calls and nothing else. Medians of 5 paired runs, each in a process of its own; memory is the peak of the whole process, Node included.',
+    '',
+    '| sources | MB | merging GB/s | reading GB/s | share | peak MB |',
+    '| --- | --- | --- | --- | --- | --- |',
+    ...measurements.map(
+      ({ count, megabytes, merge, read, share, peakMegabytes }) =>
+        `| ${count} | ${megabytes.toFixed(0)} | ${merge.toFixed(2)} | ${read.toFixed(2)} | ${share.toFixed(2)} | ${peakMegabytes.toFixed(0)} |`,
+    ),
+    '',
+  ].join('\n');
+}
