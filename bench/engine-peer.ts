@@ -2,7 +2,15 @@ import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:chil
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const SCRIPT = fileURLToPath(new URL('./peers/t5_peer.py', import.meta.url));
+/** What runs on the other side, and the packages it needs. */
+export interface PeerScript {
+  readonly script: string;
+  readonly needs: readonly string[];
+}
+const ENGINE_PEER: PeerScript = {
+  script: fileURLToPath(new URL('./peers/t5_peer.py', import.meta.url)),
+  needs: ['torch', 'transformers'],
+};
 
 export interface PeerAnswer {
   readonly seconds: number;
@@ -25,22 +33,24 @@ export class Peer {
   }
 
   /**
-   * Starts it with the Python of `DELTALOOM_PEER_PYTHON` (or `python3`); a sentence saying why where torch or transformers
-   * are missing.
+   * Starts it with the Python of `DELTALOOM_PEER_PYTHON` (or `python3`); a sentence saying why where a package it needs is
+   * missing.
    */
-  static start(threads: number): Peer | string {
+  static start(threads: number, { script, needs } = ENGINE_PEER): Peer | string {
     const python = process.env['DELTALOOM_PEER_PYTHON'] ?? 'python3';
-    const check = spawnSync(python, ['-c', 'from transformers import T5ForConditionalGeneration'], { encoding: 'utf8' });
+    const check = spawnSync(python, ['-c', 'from transformers import T5ForConditionalGeneration'], {
+      encoding: 'utf8',
+    });
     if (check.error !== undefined || check.status !== 0) {
       const reason = check.error?.message ?? check.stderr.trim().split('\n').at(-1) ?? '';
-      return `PyTorch with transformers was not found by ${python} (${reason}); set DELTALOOM_PEER_PYTHON. Only our side is measured.`;
+      return `${needs.join(' and ')} can't be imported by ${python} (${reason}); set DELTALOOM_PEER_PYTHON. Only our side is measured.`;
     }
     const env = {
       ...process.env,
       DELTALOOM_BENCH_THREADS: String(threads),
       OMP_NUM_THREADS: String(threads),
     };
-    const child = spawn(python, [SCRIPT], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(python, [script], { env, stdio: ['pipe', 'pipe', 'pipe'] });
     child.stderr.on('data', (chunk: Buffer) => {
       if (process.env['DELTALOOM_BENCH_VERBOSE'] !== undefined) process.stderr.write(chunk);
     });

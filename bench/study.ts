@@ -31,7 +31,9 @@ const { values } = parseArgs({
 const log = (line: string) => {
   console.log(line);
 };
-if (!(values.size in SIZES)) throw new Error(`--size is one of ${Object.keys(SIZES).join(', ')}`);
+// The tokenizer's vocabulary has to fit.
+const sizes = Object.keys(SIZES).filter((size) => SIZES[size as Size].vocab_size >= 32100);
+if (!sizes.includes(values.size)) throw new Error(`--size is one of ${sizes.join(', ')}.`);
 
 const load = os.loadavg()[0] ?? 0;
 const sections: string[] = [];
@@ -48,7 +50,9 @@ if (values.only !== 'merging') {
   if (existsSync(options.tasks) && existsSync(options.tokenizer)) {
     sections.push(scoringSection(await measureScoring(options), options));
   } else {
-    log(`Scoring is not measured: ${options.tasks} or ${options.tokenizer} is missing (--tasks, --tokenizer).`);
+    log(
+      `Scoring is not measured: ${options.tasks} or ${options.tokenizer} is missing (--tasks, --tokenizer).`,
+    );
   }
 }
 if (values.only !== 'scoring') {

@@ -12,6 +12,7 @@ import type { Backbone, Batch, Model, TokenisedExample } from '../../src/study/c
 import { openModel } from '../../src/study/compute/index.js';
 import { readExamples } from '../../src/study/examples.js';
 import type { ScoreMatrix } from '../../src/study/records.js';
+import { deltaSchema } from '../../src/study/records.js';
 import { probeBatches } from '../../src/study/scoring/batches.js';
 import type { ScoringRequest } from '../../src/study/scoring/index.js';
 import { scoreStudy } from '../../src/study/scoring/index.js';
@@ -34,6 +35,7 @@ const TASKS = [
   'hate_speech18',
 ];
 const BATCH = 8;
+const DELTA = deltaSchema.parse(DELTAS.adapter);
 const SCRIPT = fileURLToPath(new URL('../peers/study_peer.py', import.meta.url));
 
 export interface ScoringOptions {
@@ -155,7 +157,7 @@ async function fill(model: Model, tasks: readonly Task[], options: ScoringOption
   const names = tasks.map(({ task }) => task);
   const request: ScoringRequest = {
     deltaName: 'adapter',
-    delta: { ...DELTAS.adapter, type: 'adapter', size: 12, nonlinearity: 'silu', placement: ['self-attention', 'cross-attention', 'feed-forward'] },
+    delta: DELTA,
     compatibility: 'default',
     methods: METHODS,
     granularities: ['model', 'block'],
@@ -242,11 +244,13 @@ async function measurePeer(
     const batch = first?.batches[0];
     if (first === undefined || batch === undefined) throw new Error('no task to measure');
     const single = await peer.ask({ do: 'reference', folder, delta: first.source, batch: plain(batch) });
-    const perBatch = Object.values(single['perBatch'] as Record<string, number>).reduce((sum, x) => sum + x, 0);
+    const perBatch = Object.values(single['perBatch'] as Record<string, number>).reduce(
+      (sum, x) => sum + x,
+      0,
+    );
     const [modelLoad, deltaLoad] = [Number(single['modelLoad']), Number(single['deltaLoad'])];
     const runs = tasks.length * METHODS.length;
-    const reference =
-      perBatch * batchesOf(tasks) + runs * modelLoad + runs * tasks.length * deltaLoad;
+    const reference = perBatch * batchesOf(tasks) + runs * modelLoad + runs * tasks.length * deltaLoad;
     // Rows cost by their tokens; the two measured rows stand for all by their share of the tokens.
     const share = tokensOf(tasks) / tokensOf(tasks.slice(0, 2));
     options.log(
