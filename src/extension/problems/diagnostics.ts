@@ -3,10 +3,7 @@ import { Diagnostic, DiagnosticSeverity, languages, Range, Uri, workspace, type 
 import type { StudyProblem } from '../../study/snapshot.js';
 import type { Study } from '../services.js';
 import { resolveInStudy } from '../../study/paths.js';
-import { findProperty } from './json-location.js';
-
-/** A property's value longer than this is underlined by its name alone. */
-const SHOWN_VALUE = 200;
+import { locateProblem } from './diagnostics-location.js';
 
 /** Puts the problems of the studies into the Problems panel, at the property or line they speak of. */
 export class StudyDiagnostics implements Disposable {
@@ -64,42 +61,4 @@ function toDiagnostic(problem: StudyProblem, text: string): Diagnostic {
   diagnostic.source = 'deltaloom';
   diagnostic.code = problem.code;
   return diagnostic;
-}
-
-interface Place {
-  readonly line: number;
-  readonly character: number;
-}
-
-/** 0-based lines and characters. The property if its path is known, else the line, else the beginning. */
-export function locateProblem(
-  problem: StudyProblem,
-  text: string,
-): { readonly start: Place; readonly end: Place } {
-  const ranges = problem.path === undefined ? undefined : findProperty(text, problem.path);
-  if (ranges !== undefined) {
-    const { name, value } = ranges;
-    const long = value.end - value.start > SHOWN_VALUE || text.slice(value.start, value.end).includes('\n');
-    const range = long && name !== undefined ? name : value;
-    // The whole document stands for a missing property: only its first line is underlined.
-    const end = long && name === undefined ? endOfLine(text, range.start) : range.end;
-    return { start: placeOf(text, range.start), end: placeOf(text, end) };
-  }
-  const line = Math.max(0, (problem.line ?? 1) - 1);
-  const content = text.split(/\r?\n/)[line] ?? '';
-  return {
-    start: { line, character: content.length - content.trimStart().length },
-    end: { line, character: Math.max(1, content.length) },
-  };
-}
-
-function placeOf(text: string, offset: number): Place {
-  const before = text.slice(0, offset);
-  const lineStart = before.lastIndexOf('\n') + 1;
-  return { line: before.split('\n').length - 1, character: offset - lineStart };
-}
-
-function endOfLine(text: string, offset: number): number {
-  const end = text.indexOf('\n', offset);
-  return end === -1 ? text.length : end;
 }

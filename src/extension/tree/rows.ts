@@ -115,9 +115,10 @@ function taskRow(node: TaskNode, { jobs }: RowContext): Row {
       progress?.task === task.name,
   );
   const description = [
+    // The result first: a narrow side bar cuts off the end.
+    best === null ? STRINGS.tree.notRun : STRINGS.tree.best(formatMetric(best.score)),
     task.metric,
     shots === '' ? STRINGS.tree.noTaskData : shots,
-    best === null ? STRINGS.tree.notRun : STRINGS.tree.best(formatMetric(best.score)),
   ]
     .filter((part) => part !== '')
     .join(' · ');

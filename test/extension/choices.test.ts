@@ -1,0 +1,165 @@
+import { describe, expect, it } from 'vitest';
+import { softmaxWeights } from '../../src/core/averaging-weights.js';
+import {
+  collectMergeRules,
+  collectTemperatures,
+  findScoreRow,
+  mergeByRule,
+  mergeSelectedByRule,
+  typedTemperature,
+  weightsOf,
+} from '../../src/extension/commands/merge-choices.js';
+import {
+  collectInitialisations,
+  collectShots,
+  makeTuneRequest,
+  parseSeeds,
+  repeatChoice,
+} from '../../src/extension/commands/tune-choices.js';
+import { granularitiesFor } from '../../src/extension/commands/score-choices.js';
+import { collectStudyIndex } from '../../src/extension/tree/study-index.js';
+import { jobRequestSchema } from '../../src/study/jobs.js';
+import { CONFIGURATION, makeRecords, makeSnapshot, weightsOnDisk } from './make-study.js';
+
+const records = makeRecords();
+const snapshot = makeSnapshot(records);
+const index = collectStudyIndex(snapshot, weightsOnDisk(records));
+const NOW = Date.parse('2026-03-05T10:00:00.000Z');
+
+function lossRow(sources?: readonly string[]) {
+  const row = findScoreRow(snapshot, 'loss', 'movies', 'adapter', sources);
+  if (row === undefined) throw new Error('The study has no loss scores.');
+  return row;
+}
+
+describe('choices of a merge', () => {
+  it('previews the weights that the core computes', () => {
+    const row = lossRow();
+    const expected = softmaxWeights(
+      row.row.map(({ value }) => value ?? Number.NaN),
+      'lower',
+      0.1,
+    );
+    expect(weightsOf(row, 'movies', 0.1).weights).toEqual(expected);
+    const heaviest = row.row[expected.indexOf(Math.max(...expected))]?.task ?? '';
+    const typed = typedTemperature('0,1', row, 'movies');
+    expect(typed?.value).toBe(0.1);
+    expect(typed?.detail).toContain(`${Math.round(Math.max(...expected) * 100)}% ${heaviest}`);
+    expect(typed?.detail).toMatch(/\d\.\d effective sources$/);
+  });
+
+  it('takes no temperature but a positive number', () => {
+    for (const text of ['', ' ', '0', '-1', 'abc', 'NaN', '1e999']) {
+      expect(typedTemperature(text, lossRow(), 'movies')).toBeUndefined();
+    }
+  });
+
+  it('offers the configured temperature first, and warns where a choice collapses', () => {
+    const temperatures = collectTemperatures(lossRow(), 'movies', 0.2);
+    expect(temperatures[0]).toMatchObject({ value: 0.2, description: "the study's" });
+    expect(new Set(temperatures.map(({ value }) => value)).size).toBe(temperatures.length);
+    const cold = typedTemperature('0.0001', lossRow(), 'movies');
+    expect(cold?.detail).toContain('$(warning) collapsed');
+  });
+
+  it('offers scored methods and the baselines, and says what each gives', () => {
+    const labels = collectMergeRules(index, 'movies', 'adapter').map(({ label }) => label);
+    expect(labels).toEqual(['Loss', 'EL2N', 'Plain average', 'Group', 'Best source by Loss']);
+    expect(collectMergeRules(index, 'odd_one', 'adapter').map(({ label }) => label)).not.toContain('Group');
+    expect(collectMergeRules(index, 'movies', 'lora').map(({ label }) => label)).toEqual([
+      'Plain average',
+      'Group',
+    ]);
+  });
+
+  it('makes requests that the study understands', () => {
+    for (const { value } of collectMergeRules(index, 'movies', 'adapter')) {
+      const by = mergeByRule(value, value.kind === 'score' ? 0.3 : undefined);
+      const request = { kind: 'merge', target: 'movies', deltaName: 'adapter', by };
+      expect(jobRequestSchema.parse(request)).toEqual(request);
+    }
+  });
+
+  it('writes out the weights of chosen sources, which sum to 1', () => {
+    const selected = ['hotels', 'phones', 'negation'];
+    const row = lossRow(selected);
+    for (const rule of [{ kind: 'score', row } as const, { kind: 'average' } as const]) {
+      const by = mergeSelectedByRule(rule, 'movies', selected, 0.2);
+      if (by.kind !== 'explicit') throw new Error('Weights are expected.');
+      expect(Object.keys(by.weights).sort()).toEqual([...selected].sort());
+      expect(Object.values(by.weights).reduce((sum, weight) => sum + weight, 0)).toBeCloseTo(1, 12);
+    }
+  });
+
+  it('offers no score for chosen sources of which one was not scored', () => {
+    expect(findScoreRow(snapshot, 'loss', 'movies', 'adapter', ['hotels', 'unheard_of'])).toBeUndefined();
+  });
+});
+
+describe('choices of a tuning', () => {
+  it('offers random, the merges of the task, and checkpoints of the same delta', () => {
+    const choices = collectInitialisations(index, ['movies'], 'adapter', undefined, NOW);
+    expect(choices[0]?.value).toEqual({ kind: 'random' });
+    expect(choices.filter(({ value }) => value.kind === 'merge')).toHaveLength(1);
+    const paths = choices.flatMap(({ value }) => (value.kind === 'checkpoint' ? [value.path] : []));
+    expect(paths.length).toBeGreaterThan(5);
+    expect(paths.some((path) => path.includes('lora'))).toBe(false);
+    expect(
+      collectInitialisations(index, ['movies', 'hotels'], 'adapter', undefined, NOW).some(
+        ({ value }) => value.kind === 'merge',
+      ),
+    ).toBe(false);
+  });
+
+  it('offers the shots for which every task has data, the study its own first', () => {
+    const movies = index.tasks.get('movies');
+    if (movies === undefined) throw new Error('There is no such task.');
+    expect(collectShots([movies], 'target', CONFIGURATION, undefined).map(({ value }) => value)).toEqual([
+      16,
+      64,
+      'full',
+    ]);
+    expect(collectShots([movies], 'source', CONFIGURATION, undefined).map(({ value }) => value)).toEqual([
+      'full',
+      16,
+      64,
+    ]);
+    expect(collectShots([movies], 'target', CONFIGURATION, 64)[0]?.value).toBe(64);
+  });
+
+  it('repeats the last choice where it fits, and starts from random where it does not', () => {
+    const merge = index.tasks.get('movies')?.merges[0]?.record.id ?? '';
+    const last = {
+      role: 'target',
+      deltaName: 'adapter',
+      initialisation: { kind: 'merge', id: merge },
+    } as const;
+    expect(repeatChoice(last, ['movies'], index)).toBe(last);
+    expect(repeatChoice(last, ['hotels'], index)?.initialisation).toEqual({ kind: 'random' });
+    expect(repeatChoice({ ...last, deltaName: 'gone' }, ['movies'], index)?.deltaName).toBe('adapter');
+    expect(repeatChoice(undefined, ['movies'], index)?.role).toBe('target');
+  });
+
+  it('makes requests that the study understands', () => {
+    const request = makeTuneRequest(['movies'], {
+      role: 'target',
+      deltaName: 'adapter',
+      initialisation: { kind: 'random' },
+      shots: 16,
+      seeds: [13, 42],
+    });
+    expect(jobRequestSchema.parse(request)).toEqual(request);
+  });
+
+  it('reads seeds', () => {
+    expect(parseSeeds('13, 42')).toEqual([13, 42]);
+    expect(parseSeeds('7,7')).toEqual([7]);
+    for (const text of ['', '1,', 'a', '-1', '1.5', '4294967296']) expect(parseSeeds(text)).toBeUndefined();
+  });
+
+  it('asks for granularities that the methods have', () => {
+    expect(granularitiesFor(['loss'], ['model'])).toEqual(['model']);
+    expect(granularitiesFor(['hidden-cosine'], ['model'])).toEqual(['model', 'block']);
+    expect(granularitiesFor(['grand'], ['block'])).toEqual(['block']);
+  });
+});

@@ -1,0 +1,185 @@
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { studySchema } from '../../src/study/configuration.js';
+import {
+  CHECKPOINT_EDITOR,
+  COMMANDS,
+  CONTEXT_KEYS,
+  SETTINGS,
+  VIEWS,
+} from '../../src/extension/identifiers.js';
+
+/** What package.json declares and what the code has must be the same, in both directions. */
+
+interface Menu {
+  readonly command: string;
+  readonly when?: string;
+}
+interface Manifest {
+  readonly activationEvents: readonly string[];
+  readonly contributes: {
+    readonly commands: readonly {
+      readonly command: string;
+      readonly title: string;
+      readonly enablement?: string;
+    }[];
+    readonly menus: Readonly<Record<string, readonly Menu[]>>;
+    readonly keybindings: readonly Menu[];
+    readonly configuration: { readonly properties: Readonly<Record<string, { readonly default: unknown }>> };
+    readonly views: Readonly<Record<string, readonly { readonly id: string; readonly when?: string }[]>>;
+    readonly viewsWelcome: readonly {
+      readonly view: string;
+      readonly contents: string;
+      readonly when: string;
+    }[];
+    readonly customEditors: readonly { readonly viewType: string }[];
+    readonly jsonValidation: readonly { readonly url: string }[];
+    readonly walkthroughs: readonly {
+      readonly steps: readonly {
+        readonly description: string;
+        readonly media: { readonly markdown: string };
+        readonly completionEvents: readonly string[];
+      }[];
+    }[];
+  };
+}
+
+const root = path.resolve(import.meta.dirname, '..', '..');
+const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as Manifest;
+const { contributes } = manifest;
+const declared = contributes.commands.map(({ command }) => command).sort();
+const sources = collectSources(path.join(root, 'src', 'extension'));
+
+function collectSources(folder: string): string {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts') && !name.endsWith('identifiers.ts'))
+    .map((name) => readFileSync(path.join(folder, name), 'utf8'))
+    .join('\n');
+}
+
+/** Every `when` and `enablement`, wherever it stands. */
+function collectConditions(): string[] {
+  return [
+    ...Object.values(contributes.menus).flatMap((entries) => entries.map(({ when }) => when ?? '')),
+    ...contributes.keybindings.map(({ when }) => when ?? ''),
+    ...contributes.commands.map(({ enablement }) => enablement ?? ''),
+    ...Object.values(contributes.views).flatMap((views) => views.map(({ when }) => when ?? '')),
+    ...contributes.viewsWelcome.map(({ when }) => when),
+    ...contributes.walkthroughs.flatMap(({ steps }) =>
+      steps.flatMap(({ completionEvents }) =>
+        completionEvents.filter((event) => event.startsWith('onContext:')).map((event) => event.slice(10)),
+      ),
+    ),
+  ];
+}
+
+describe('package.json', () => {
+  it('declares exactly the commands that the code knows', () => {
+    expect(declared).toEqual(Object.values(COMMANDS).sort());
+    expect(new Set(declared).size).toBe(declared.length);
+  });
+
+  it('declares commands that are registered, and registers none that it does not declare', () => {
+    for (const name of Object.keys(COMMANDS)) expect(sources).toContain(`COMMANDS.${name}`);
+    const literals = [...sources.matchAll(/registerCommand\(\s*'([^']+)'/g)].map(([, id]) => id);
+    expect(literals).toEqual([]);
+  });
+
+  it('names declared commands only: in menus, keys, links of welcome views and the walkthrough', () => {
+    const used = [
+      ...Object.values(contributes.menus).flatMap((entries) => entries.map(({ command }) => command)),
+      ...contributes.keybindings.map(({ command }) => command),
+      ...[
+        ...JSON.stringify([contributes.viewsWelcome, contributes.walkthroughs]).matchAll(
+          /command:(deltaloom\.\w+)/g,
+        ),
+      ].map(([, id]) => id ?? ''),
+      ...contributes.walkthroughs.flatMap(({ steps }) =>
+        steps.flatMap(({ completionEvents }) =>
+          completionEvents.filter((event) => event.startsWith('onCommand:')).map((event) => event.slice(10)),
+        ),
+      ),
+    ];
+    expect(used.filter((id) => !declared.includes(id))).toEqual([]);
+  });
+
+  it('limits every command of the palette that needs a study to where there is one', () => {
+    const limited = (contributes.menus['commandPalette'] ?? []).map(({ command }) => command);
+    const always: string[] = [
+      COMMANDS.openSample,
+      COMMANDS.showJobs,
+      COMMANDS.showLog,
+      COMMANDS.showDevices,
+      COMMANDS.restartRuntime,
+    ];
+    expect(declared.filter((id) => !limited.includes(id)).sort()).toEqual(always.sort());
+  });
+
+  it('asks for trust wherever a command computes or writes', () => {
+    const needsTrust = contributes.commands
+      .filter(({ enablement }) => enablement === 'isWorkspaceTrusted')
+      .map(({ command }) => command);
+    for (const command of [
+      COMMANDS.tune,
+      COMMANDS.score,
+      COMMANDS.merge,
+      COMMANDS.evaluate,
+      COMMANDS.runStudy,
+    ]) {
+      expect(needsTrust).toContain(command);
+    }
+    expect(needsTrust).not.toContain(COMMANDS.openCheckpoint);
+  });
+
+  it('uses exactly the context keys that the code sets', () => {
+    const views = new Set<string>(Object.values(VIEWS));
+    const used = new Set(
+      collectConditions()
+        // 'view == deltaloom.studies' compares with a view, whose id is also a key's name.
+        .map((condition) =>
+          condition.replace(/(view|focusedView|activeCustomEditorId) == deltaloom\.\w+/g, ''),
+        )
+        .flatMap((condition) => condition.match(/deltaloom\.\w+/g) ?? []),
+    );
+    expect([...used].sort()).toEqual(Object.values(CONTEXT_KEYS).sort());
+    expect(views.has('deltaloom.nextStep')).toBe(true);
+  });
+
+  it('declares exactly the settings that the code reads', () => {
+    expect(Object.keys(contributes.configuration.properties).sort()).toEqual(
+      Object.values(SETTINGS)
+        .map((key) => `deltaloom.${key}`)
+        .sort(),
+    );
+    for (const name of Object.keys(SETTINGS)) expect(sources).toContain(`SETTINGS.${name}`);
+  });
+
+  it('declares the views and editors that are registered', () => {
+    const views = Object.values(contributes.views).flatMap((all) => all.map(({ id }) => id));
+    expect(views.sort()).toEqual(Object.values(VIEWS).sort());
+    expect(contributes.customEditors.map(({ viewType }) => viewType)).toEqual([CHECKPOINT_EDITOR]);
+  });
+
+  it('points at files that exist', () => {
+    const files = [
+      ...contributes.jsonValidation.map(({ url }) => url),
+      ...contributes.walkthroughs.flatMap(({ steps }) => steps.map(({ media }) => media.markdown)),
+    ];
+    expect(files.filter((file) => !existsSync(path.join(root, file)))).toEqual([]);
+  });
+
+  it('activates only where a study exists', () => {
+    expect(
+      manifest.activationEvents.every((event) =>
+        /^workspaceContains:(\*\/){0,2}deltaloom\.json$/.test(event),
+      ),
+    ).toBe(true);
+  });
+
+  it('shows a smallest study that is one', () => {
+    const text = readFileSync(path.join(root, 'media', 'walkthrough', 'open.md'), 'utf8');
+    const json = /```json\n(.*?)```/s.exec(text)?.[1] ?? '';
+    expect(studySchema.safeParse(JSON.parse(json)).success).toBe(true);
+  });
+});
