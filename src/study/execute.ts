@@ -13,6 +13,13 @@ import { pathOfRun } from './tune-run.js';
 /** A process that is about to end its work holds the lock a little longer. */
 const GRACE_MS = 2000;
 
+export interface ExecuteOptions {
+  /** How long to wait for another process that works on the study, in milliseconds. */
+  readonly waitMs?: number;
+  /** Instead of the study's own seeds. */
+  readonly seed?: number | undefined;
+}
+
 /**
  * Does a job on a study, alone: the study is locked meanwhile. What is on record is not done again, and what is finished
  * is kept whatever happens to the rest.
@@ -23,15 +30,15 @@ export async function executeJob(
   directory: string,
   request: JobRequest,
   context: JobContext,
-  lock: LockOptions = { waitMs: GRACE_MS },
+  { waitMs = GRACE_MS, seed }: ExecuteOptions = {},
 ): Promise<JobOutcome> {
   const options: LockOptions = {
+    waitMs,
     signal: context.signal,
     waiting: ({ pid, purpose }) => context.log(`Waiting for process ${pid} (${purpose}).`),
-    ...lock,
   };
   // Before the lock: a folder that is no study gets no .deltaloom.
-  const session = await StudySession.open(directory, context);
+  const session = await StudySession.open(directory, context, seed);
   return withStudyLock(
     directory,
     request.kind,

@@ -1,5 +1,5 @@
 /** Wider lines are broken; a score cell still fits on one, so that a diff of a matrix shows the cells that changed. */
-const WIDTH = 240;
+const WIDTH = 400;
 
 /**
  * JSON for files that people read and git compares: what fits on a line stands on one, everything else is indented by two

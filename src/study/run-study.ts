@@ -1,7 +1,7 @@
 import { DeltaloomError } from '../core/errors.js';
-import { GRANULARITIES, SCORE_METHOD_INFO, type ScoreMethod } from '../core/methods.js';
 import { sourceTasks, targetTasks } from './catalogue.js';
-import type { JobOutcome, JobRequest } from './jobs.js';
+import type { JobOutcome } from './jobs.js';
+import { mergeChoices, methodsInUse, type MergeBy } from './merge-choices.js';
 import { pathOfMerge, runMerge } from './merge-run.js';
 import { Pace } from './pace.js';
 import { SourceFinder, sourceTune, startFromMerge, targetTune } from './planned-runs.js';
@@ -20,8 +20,6 @@ import {
   type TuneRequest,
 } from './tune-run.js';
 import { matrixPath } from './paths.js';
-
-type MergeBy = Extract<JobRequest, { kind: 'merge' }>['by'];
 
 /** What can't serve one merge and says nothing about the others. */
 const NO_MERGE = new Set([
@@ -157,13 +155,13 @@ class StudyRun {
   }
 
   private async score(deltaName: string): Promise<void> {
-    const { methods, granularities } = this.session.configuration.scores;
-    const wanted = methodsInUse(this.session);
+    const { granularities } = this.session.configuration.scores;
+    const wanted = methodsInUse(this.session.configuration);
     if (wanted.length === 0) return;
     const outcome = await scoreMatrices(this.session, { deltaName, methods: wanted, granularities });
     this.counts.cells += outcome.computed;
     this.counts.reused += outcome.reused;
-    for (const { method, granularity } of requestedMatrices(methods, granularities)) {
+    for (const { method, granularity } of requestedMatrices(wanted, granularities)) {
       this.records.push(matrixPath(deltaName, method, granularity));
     }
   }
@@ -171,7 +169,7 @@ class StudyRun {
   private async merge(deltaName: string, targets: readonly string[]): Promise<MergeRecord[]> {
     const { context } = this.session;
     const finder = new SourceFinder(this.session);
-    const choices = mergeChoices(this.session);
+    const choices = mergeChoices(this.session.configuration);
     const pace = new Pace(context, targets.length * choices.length, 'merges');
     const merges: MergeRecord[] = [];
     for (const target of targets) {
@@ -210,33 +208,6 @@ class StudyRun {
       if (!error.code.includes('group')) this.failures.push(`${label}: ${error.line}`);
     }
   }
-}
-
-/** The methods to score by, with the one that chooses the best source. */
-export function methodsInUse(session: StudySession): ScoreMethod[] {
-  const { scores, weights } = session.configuration;
-  return [...new Set([...scores.methods, ...(scores.methods.length > 0 ? [weights.bestSource] : [])])];
-}
-
-/** Every way of merging that the study compares. */
-export function mergeChoices(session: StudySession): MergeBy[] {
-  const { scores, weights, merges, groups } = session.configuration;
-  const choices: MergeBy[] = [{ kind: 'average' }];
-  if (Object.keys(groups).length > 0) choices.push({ kind: 'group' });
-  if (scores.methods.length > 0) choices.push({ kind: 'best-source', method: weights.bestSource });
-  for (const method of scores.methods) {
-    const own = SCORE_METHOD_INFO[method].granularities;
-    if (own.includes('model')) choices.push({ kind: 'score', method, granularity: 'model' });
-    for (const granularity of GRANULARITIES) {
-      if (granularity === 'model' || !own.includes(granularity)) continue;
-      // A method without a score of the whole model has no other merge than the one by parts.
-      const only = !own.includes('model');
-      if (only || (merges.perBlock && scores.granularities.includes(granularity))) {
-        choices.push({ kind: 'score', method, granularity });
-      }
-    }
-  }
-  return choices;
 }
 
 function nameOfChoice(by: MergeBy): string {

@@ -37,9 +37,16 @@ export class StudySession {
     this.backboneDirectory = resolveInStudy(directory, configuration.backbone);
   }
 
-  /** @throws DeltaloomError of a study that can't be read */
-  static async open(directory: string, context: JobContext): Promise<StudySession> {
-    const { configuration } = await loadStudy(directory);
+  /**
+   * @param seed instead of the study's own seeds of sources and targets
+   * @throws DeltaloomError of a study that can't be read
+   */
+  static async open(directory: string, context: JobContext, seed?: number): Promise<StudySession> {
+    const { configuration: own } = await loadStudy(directory);
+    const configuration =
+      seed === undefined
+        ? own
+        : { ...own, sources: { ...own.sources, seed }, targets: { ...own.targets, seeds: [seed] } };
     return new StudySession(directory, configuration, await readCatalogue(directory, configuration), context);
   }
 

@@ -1,0 +1,32 @@
+import { GRANULARITIES, SCORE_METHOD_INFO, type ScoreMethod } from '../core/methods.js';
+import type { StudyConfiguration } from './configuration.js';
+import type { JobRequest } from './jobs.js';
+
+export type MergeBy = Extract<JobRequest, { kind: 'merge' }>['by'];
+
+/** The methods to score by, with the one that chooses the best source. */
+export function methodsInUse(configuration: StudyConfiguration): ScoreMethod[] {
+  const { scores, weights } = configuration;
+  return [...new Set([...scores.methods, ...(scores.methods.length > 0 ? [weights.bestSource] : [])])];
+}
+
+/** Every way of merging that the study compares. */
+export function mergeChoices(configuration: StudyConfiguration): MergeBy[] {
+  const { scores, weights, merges, groups } = configuration;
+  const choices: MergeBy[] = [{ kind: 'average' }];
+  if (Object.keys(groups).length > 0) choices.push({ kind: 'group' });
+  if (scores.methods.length > 0) choices.push({ kind: 'best-source', method: weights.bestSource });
+  for (const method of scores.methods) {
+    const own = SCORE_METHOD_INFO[method].granularities;
+    if (own.includes('model')) choices.push({ kind: 'score', method, granularity: 'model' });
+    for (const granularity of GRANULARITIES) {
+      if (granularity === 'model' || !own.includes(granularity)) continue;
+      // A method without a score of the whole model has no other merge than the one by parts.
+      const only = !own.includes('model');
+      if (only || (merges.perBlock && scores.granularities.includes(granularity))) {
+        choices.push({ kind: 'score', method, granularity });
+      }
+    }
+  }
+  return choices;
+}
