@@ -1,0 +1,191 @@
+import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { Command, Option } from 'commander';
+import { z } from 'zod';
+import { DeltaloomError } from '../core/errors.js';
+import { collectResults, type ResultsTable } from '../core/results.js';
+import { listDevices } from '../engine/index.js';
+import { loadStudy } from '../study/load.js';
+import { preflight } from '../study/preflight.js';
+import { studyReport } from '../study/report/report.js';
+import { readSnapshot, type StudyProblem } from '../study/snapshot.js';
+import { studyStatus, type StudyStatus } from '../study/status.js';
+import { studyWeights } from '../study/study-weights.js';
+import { targetResults } from '../study/target-results.js';
+import { chosenDelta, withCommonOptions } from './common.js';
+import { addMergeChoice, mergeChoiceOf, mergeChoiceSchema } from './merge-choice.js';
+import { alignColumns } from './terminal.js';
+
+/** The commands that only read: check, weights, results, report, status, devices. */
+
+export function checkCommand(signal: AbortSignal): Command {
+  const command = new Command('check').description(
+    'find everything that would stop the study, with its remedy',
+  );
+  return withCommonOptions(command, z.object({}), signal, async (_options, { directory, terminal }) => {
+    const problems = await preflight(directory);
+    const errors = problems.filter(({ severity }) => severity === 'error').length;
+    const summary =
+      problems.length === 0
+        ? 'Everything is in order.'
+        : `${errors} errors, ${problems.length - errors} warnings.`;
+    terminal.result([...problems.map(describeProblem), summary].join('\n'), { problems, errors });
+    if (errors > 0) process.exitCode = 1;
+  });
+}
+
+function describeProblem({ severity, file, line, message, remedy, path }: StudyProblem): string {
+  const where = line === undefined ? file : `${file}:${line}`;
+  const at = path === undefined || path.length === 0 ? '' : ` (${path.join('.')})`;
+  return `${severity}  ${where}${at}: ${message} ${remedy}`;
+}
+
+export function weightsCommand(signal: AbortSignal): Command {
+  const command = addMergeChoice(new Command('weights')).description(
+    'averaging weights of a target, with entropy and effective number of sources',
+  );
+  return withCommonOptions(command, mergeChoiceSchema, signal, async (chosen, context) => {
+    const deltaName = await chosenDelta(context, chosen.delta);
+    const weights = await studyWeights(context.directory, {
+      target: chosen.target,
+      deltaName,
+      by: mergeChoiceOf(chosen),
+    });
+    const rows = [
+      ['source', ...weights.parts],
+      ...weights.sources.map((source, j) => [
+        source,
+        ...weights.weights.map((row) => (row.weights[j] ?? 0).toFixed(4)),
+      ]),
+      ['entropy', ...weights.weights.map(({ entropy }) => entropy.toFixed(4))],
+      ['effective sources', ...weights.weights.map(({ effectiveSources }) => effectiveSources.toFixed(2))],
+    ];
+    const notices = weights.weights.flatMap(({ notice }) => (notice === null ? [] : [notice.message]));
+    const title = `${weights.label} for ${chosen.target}${weights.temperature === null ? '' : ` at temperature ${weights.temperature}`}`;
+    context.terminal.result([title, alignColumns(rows), ...new Set(notices)].join('\n'), {
+      target: chosen.target,
+      deltaName,
+      ...weights,
+      weights: weights.weights.map((row) => row.weights),
+      entropy: weights.weights.map(({ entropy }) => entropy),
+      effectiveSources: weights.weights.map(({ effectiveSources }) => effectiveSources),
+      notices: weights.weights.map(({ notice }) => notice),
+    });
+  });
+}
+
+export function resultsCommand(signal: AbortSignal): Command {
+  const command = new Command('results')
+    .description('tasks x initialisations: mean and deviation over seeds, gain over random and average')
+    .addOption(new Option('--split <split>', 'which examples').choices(['dev', 'test']).default('test'));
+  const options = z.object({ split: z.enum(['dev', 'test']) });
+  return withCommonOptions(command, options, signal, async ({ split }, { directory, terminal }) => {
+    await loadStudy(directory);
+    const snapshot = await readSnapshot(directory);
+    const tables = collectResults(
+      targetResults(snapshot.runs),
+      snapshot.tasks.map(({ name }) => name),
+      split,
+    );
+    terminal.result(
+      tables.length === 0
+        ? 'No results yet: tune targets (deltaloom run, or deltaloom tune --role target --test).'
+        : tables.map(describeResults).join('\n\n'),
+      tables,
+    );
+  });
+}
+
+const percent = (value: number): string => (value * 100).toFixed(1);
+const gain = (value: number | null): string =>
+  value === null ? '-' : `${value >= 0 ? '+' : ''}${percent(value)}`;
+
+/** Values in percent, `mean ±deviation`; the best of a row has a star. */
+export function describeResults(table: ResultsTable): string {
+  const { deltaName, shots, split, tasks, columns, cells } = table;
+  const shown = (value: { mean: number; deviation: number | null; best: boolean }): string =>
+    `${percent(value.mean)}${value.deviation === null ? '' : ` ±${percent(value.deviation)}`}${value.best ? '*' : ''}`;
+  const rows = [
+    ['task', 'metric', ...columns.map(({ initialisation }) => initialisation)],
+    ...tasks.map(({ name, metric }, i) => [
+      name,
+      metric,
+      ...(cells[i] ?? []).map((cell) => (cell === null ? '-' : shown(cell))),
+    ]),
+    ['mean', '', ...columns.map(shown)],
+    ['gain over random', '', ...columns.map(({ gainOverRandom }) => gain(gainOverRandom))],
+    ['gain over average', '', ...columns.map(({ gainOverAverage }) => gain(gainOverAverage))],
+    [
+      'wins/ties/losses',
+      '',
+      ...columns.map(({ againstRandom: { wins, ties, losses } }) => `${wins}/${ties}/${losses}`),
+    ],
+  ];
+  return `${deltaName}, ${shots === 'full' ? 'full data' : `${shots} shots`}, ${split} (%)\n${alignColumns(rows)}`;
+}
+
+export function reportCommand(signal: AbortSignal): Command {
+  const command = new Command('report')
+    .description('one HTML file with heatmaps, weights, curves and results, to read or send')
+    .option('--out <file>', 'where to write it', 'deltaloom-report.html');
+  const options = z.object({ out: z.string() });
+  return withCommonOptions(command, options, signal, async ({ out }, { directory, terminal }) => {
+    await loadStudy(directory);
+    const file = resolve(out);
+    const html = studyReport(await readSnapshot(directory));
+    try {
+      await writeFile(file, html);
+    } catch (cause) {
+      throw new DeltaloomError('report-not-written', "The report can't be written.", {
+        place: { file },
+        remedy: 'Choose another place with --out.',
+        cause,
+      });
+    }
+    terminal.result(`Wrote ${file}.`, { file });
+  });
+}
+
+export function statusCommand(signal: AbortSignal): Command {
+  const command = new Command('status').description('what is done, stale, running or failed, and why');
+  return withCommonOptions(command, z.object({}), signal, async (_options, { directory, terminal, seed }) => {
+    const status = await studyStatus(directory, seed);
+    terminal.result(describeStatus(status), status);
+  });
+}
+
+function describeStatus({ holder, deltas, problems }: StudyStatus): string {
+  const lines: string[] = [];
+  if (holder !== null) {
+    lines.push(`Running: process ${holder.pid} on ${holder.host} since ${holder.since} (${holder.purpose}).`);
+  }
+  for (const { deltaName, pieces } of deltas) {
+    lines.push(`${deltaName}:`);
+    const rows = pieces.map(({ kind, counts }) => [
+      `  ${kind}`,
+      ...(['done', 'stale', 'missing', 'failed', 'cancelled'] as const).flatMap((state) =>
+        counts[state] > 0 ? [`${counts[state]} ${state}`] : [],
+      ),
+    ]);
+    lines.push(alignColumns(rows));
+    for (const { details } of pieces) {
+      for (const { name, state, reason } of details) lines.push(`    ${state}  ${name}: ${reason}`);
+    }
+  }
+  if (problems > 0) lines.push(`${problems} problems: deltaloom check lists them.`);
+  return lines.join('\n');
+}
+
+export function devicesCommand(signal: AbortSignal): Command {
+  const command = new Command('devices').description('what can compute here, and why or why not');
+  return withCommonOptions(command, z.object({}), signal, async (_options, { terminal }) => {
+    const devices = await listDevices();
+    const rows = devices.map(({ id, usable, title, reason }) => [
+      id,
+      usable ? 'usable' : 'no',
+      title,
+      reason,
+    ]);
+    terminal.result(alignColumns(rows), devices);
+  });
+}

@@ -1,0 +1,224 @@
+import { averagingWeights, defaultTemperature, weightDirection } from '../../core/averaging-weights.js';
+import { DeltaloomError } from '../../core/errors.js';
+import { SCORE_METHOD_INFO } from '../../core/methods.js';
+import { collectResults, type ResultsTable } from '../../core/results.js';
+import type { Provenance, ScoreMatrix } from '../records.js';
+import type { StudySnapshot } from '../snapshot.js';
+import { initialisationLabel, targetResults } from '../target-results.js';
+import { curveChart } from './curves.js';
+import { heatmap } from './heatmap.js';
+import { escapeHtml, html, type Html } from './html.js';
+import { STYLE } from './style.js';
+
+/** One self-contained HTML file: no script, no font, no picture from elsewhere. */
+export function studyReport(snapshot: StudySnapshot): string {
+  const name = snapshot.configuration?.name ?? snapshot.directory.split(/[\\/]/).at(-1) ?? 'study';
+  const sections = [resultsSection(snapshot), ...matrixSections(snapshot), curvesSection(snapshot)];
+  const body = sections.flatMap((section) => (section === null ? [] : [section.markup])).join('\n');
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>${escapeHtml(name)}: Deltaloom report</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<main>
+<h1>${escapeHtml(name)}</h1>
+<p>${snapshot.tasks.length} tasks, ${snapshot.runs.length} runs, ${snapshot.matrices.length} score matrices, ${snapshot.merges.length} merges.</p>
+${body}
+</main>
+</body>
+</html>
+`;
+}
+
+function resultsSection({ runs, tasks }: StudySnapshot): Html | null {
+  const tables = collectResults(
+    targetResults(runs),
+    tasks.map(({ name }) => name),
+  );
+  if (tables.length === 0) return null;
+  return html`<section>
+    <h2>Results</h2>
+    <p>
+      Test metric in percent: mean over seeds, deviation, and gain over random initialisation. Bold: the best
+      of a row.
+    </p>
+    ${tables.map(resultsTable)}
+  </section>`;
+}
+
+const percent = (value: number): string => (value * 100).toFixed(1);
+const signed = (value: number | null): string =>
+  value === null ? '–' : `${value >= 0 ? '+' : ''}${percent(value)}`;
+
+function resultsTable({ deltaName, shots, tasks, columns, cells }: ResultsTable): Html {
+  const value = (cell: { mean: number; deviation: number | null; best: boolean } | null): Html => {
+    if (cell === null) return html`<td>–</td>`;
+    const deviation = cell.deviation === null ? '' : ` ±${percent(cell.deviation)}`;
+    return cell.best
+      ? html`<td><strong>${percent(cell.mean)}</strong>${deviation}</td>`
+      : html`<td>${percent(cell.mean)}${deviation}</td>`;
+  };
+  return html`<div class="wide">
+    <table>
+      <caption>
+        ${deltaName}, ${shots === 'full' ? 'full data' : `${shots} shots`}
+      </caption>
+      <thead>
+        <tr>
+          <th scope="col">task</th>
+          <th scope="col">metric</th>
+          ${columns.map(({ initialisation }) => html`<th scope="col">${initialisation}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${tasks.map(
+          (task, i) =>
+            html`<tr>
+              <th scope="row">${task.name}</th>
+              <td>${task.metric}</td>
+              ${(cells[i] ?? []).map(value)}
+            </tr>`,
+        )}
+      </tbody>
+      <tfoot>
+        <tr>
+          <th scope="row">mean</th>
+          <td></td>
+          ${columns.map(value)}
+        </tr>
+        <tr>
+          <th scope="row">gain over random</th>
+          <td></td>
+          ${columns.map(({ gainOverRandom }) => html`<td>${signed(gainOverRandom)}</td>`)}
+        </tr>
+        <tr>
+          <th scope="row">gain over average</th>
+          <td></td>
+          ${columns.map(({ gainOverAverage }) => html`<td>${signed(gainOverAverage)}</td>`)}
+        </tr>
+      </tfoot>
+    </table>
+  </div>`;
+}
+
+function matrixSections(snapshot: StudySnapshot): (Html | null)[] {
+  return snapshot.matrices.map((matrix) => {
+    const info = SCORE_METHOD_INFO[matrix.method];
+    const title = `${info.title}${matrix.granularity === 'model' ? '' : ` (mean over ${matrix.granularity}s)`}, ${matrix.deltaName}`;
+    return html`<section>
+      <h2>${title}</h2>
+      <p>
+        ${info.summary} ${info.direction === 'lower' ? 'Lower' : 'Higher'}: more similar.
+        ${origin(matrix.provenances)}
+      </p>
+      ${heatmap(matrix)} ${matrix.granularity === 'model' ? weightsTable(matrix, snapshot) : null}
+    </section>`;
+  });
+}
+
+function weightsTable(matrix: ScoreMatrix, { configuration }: StudySnapshot): Html {
+  const { method, compatibility } = matrix;
+  const temperature =
+    configuration?.weights.temperatures[method] ?? defaultTemperature(method, compatibility);
+  const rows = matrix.targets.map((target) => {
+    const row = matrix.sources.flatMap((task) => {
+      const cell = matrix.cells.find((candidate) => candidate.target === target && candidate.source === task);
+      return cell === undefined ? [] : [{ task, value: cell.values[0] ?? null }];
+    });
+    try {
+      const weights = averagingWeights(target, row, {
+        direction: weightDirection(method, compatibility),
+        temperature,
+      });
+      const best = weights.sources
+        .map((source, j) => ({ source, weight: weights.weights[j] ?? 0 }))
+        .sort((a, b) => b.weight - a.weight)
+        .slice(0, 3)
+        .map(({ source, weight }) => `${source} ${percent(weight)}%`);
+      return html`<tr>
+        <th scope="row">${target}</th>
+        <td>${best.join(', ')}</td>
+        <td>${weights.effectiveSources.toFixed(2)}</td>
+      </tr>`;
+    } catch (error) {
+      if (!(error instanceof DeltaloomError)) throw error;
+      return html`<tr>
+        <th scope="row">${target}</th>
+        <td colspan="2">${error.message}</td>
+      </tr>`;
+    }
+  });
+  return html`<details>
+    <summary>Averaging weights at temperature ${temperature}</summary>
+    <div class="wide">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">target</th>
+            <th scope="col">largest weights</th>
+            <th scope="col">effective sources</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${rows}
+        </tbody>
+      </table>
+    </div>
+  </details>`;
+}
+
+/** Which commits the numbers come from. */
+function origin(provenances: readonly Provenance[]): string {
+  const commits = [
+    ...new Set(
+      provenances.map(({ commit, branch, dirty }) =>
+        commit === null
+          ? 'no commit'
+          : `${commit.slice(0, 8)}${branch === null ? '' : ` (${branch})`}${dirty ? ' with changes' : ''}`,
+      ),
+    ),
+  ];
+  return commits.length === 0 ? '' : `From ${commits.join(', ')}.`;
+}
+
+/** Runs whose curves are drawn: beyond this a report is no longer looked at. */
+const MOST_CURVES = 200;
+
+function curvesSection({ runs, tasks }: StudySnapshot): Html | null {
+  const order = tasks.map(({ name }) => name);
+  const drawn = runs
+    .filter(({ kind, role, curve }) => kind === 'tune' && role !== 'step-k' && curve.dev.length > 1)
+    .sort((a, b) => order.indexOf(a.task) - order.indexOf(b.task))
+    .slice(0, MOST_CURVES);
+  if (drawn.length === 0) return null;
+  const byTask = groupByTask(drawn);
+  return html`<section>
+    <h2>Learning curves</h2>
+    ${[...byTask].map(
+      ([task, own]) =>
+        html`<details>
+          <summary>${task}: ${own.length} runs</summary>
+          ${curveChart(
+            `${task}: dev metric by step`,
+            own.map((run) => ({
+              label: `${run.deltaName} ${run.role === 'source' ? 'source' : initialisationLabel(run.initialisation)}, seed ${run.seed}`,
+              points: run.curve.dev.flatMap(({ step, metric }) =>
+                metric === null ? [] : [{ x: step, y: metric }],
+              ),
+            })),
+          )}
+        </details>`,
+    )}
+  </section>`;
+}
+
+function groupByTask<Run extends { readonly task: string }>(runs: readonly Run[]): Map<string, Run[]> {
+  const groups = new Map<string, Run[]>();
+  for (const run of runs) groups.set(run.task, [...(groups.get(run.task) ?? []), run]);
+  return groups;
+}

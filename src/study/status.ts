@@ -1,0 +1,182 @@
+import { requestedMatrices, planCells } from './scoring/index.js';
+import { sourceTasks, targetTasks } from './catalogue.js';
+import { DeltaloomError } from '../core/errors.js';
+import type { JobContext } from './jobs.js';
+import { lockHolder, type LockHolder } from './lock.js';
+import { methodsInUse } from './merge-choices.js';
+import { SourceFinder, sourceTune, stalenessOf, targetTune } from './planned-runs.js';
+import type { RunRecord } from './records.js';
+import { scoringRequest } from './score-matrices.js';
+import { StudySession } from './session.js';
+import { readSnapshot } from './snapshot.js';
+import { isOnRecord, planTune, type TuneRequest } from './tune-run.js';
+
+export type PieceState = 'done' | 'stale' | 'missing' | 'failed' | 'cancelled';
+
+export interface PieceStatus {
+  /** 'sources', 'targets from random', 'cells by loss', ... */
+  readonly kind: string;
+  readonly counts: Readonly<Record<PieceState, number>>;
+  /** Those that are not simply done or missing, with the reason. */
+  readonly details: readonly { readonly name: string; readonly state: PieceState; readonly reason: string }[];
+}
+
+export interface StudyStatus {
+  readonly holder: LockHolder | null;
+  readonly deltas: readonly { readonly deltaName: string; readonly pieces: readonly PieceStatus[] }[];
+  /** Findings of reading the study; `deltaloom check` lists them. */
+  readonly problems: number;
+}
+
+/** What is done and what is not, against what the configuration asks for now. Nothing is computed or changed. */
+export async function studyStatus(directory: string, seed?: number): Promise<StudyStatus> {
+  const idle: JobContext = {
+    signal: new AbortController().signal,
+    progress: () => undefined,
+    log: () => undefined,
+    engine: () => Promise.reject(new Error('status needs no engine')),
+  };
+  const session = await StudySession.open(directory, idle, seed);
+  const { runs, merges, problems } = await readSnapshot(directory);
+  const deltas = [];
+  for (const deltaName of Object.keys(session.configuration.deltas)) {
+    const own = runs.filter((run) => run.deltaName === deltaName);
+    deltas.push({
+      deltaName,
+      pieces: [
+        await sourceStatus(session, own, deltaName),
+        await targetStatus(session, own, deltaName),
+        ...(await cellStatus(session, deltaName)),
+        counted(
+          'merges',
+          merges.filter((merge) => merge.deltaName === deltaName).map(({ label }) => done(label)),
+        ),
+        mergedTargets(own),
+      ],
+    });
+  }
+  return { holder: await lockHolder(directory), deltas, problems: problems.length };
+}
+
+interface Piece {
+  readonly name: string;
+  readonly state: PieceState;
+  readonly reason: string;
+}
+
+const done = (name: string): Piece => ({ name, state: 'done', reason: '' });
+
+function counted(kind: string, pieces: readonly Piece[]): PieceStatus {
+  const counts: Record<PieceState, number> = { done: 0, stale: 0, missing: 0, failed: 0, cancelled: 0 };
+  for (const { state } of pieces) counts[state]++;
+  return { kind, counts, details: pieces.filter(({ state }) => state !== 'done' && state !== 'missing') };
+}
+
+async function sourceStatus(
+  session: StudySession,
+  runs: readonly RunRecord[],
+  deltaName: string,
+): Promise<PieceStatus> {
+  const finder = new SourceFinder(session);
+  const pieces: Piece[] = [];
+  for (const task of sourceTasks(session.configuration, session.tasks)) {
+    const exact = await finder.find(task, deltaName, { exact: true }).catch(passOver);
+    pieces.push(
+      exact === null ? await pieceOf(session, runs, sourceTune(session, task, deltaName)) : done(task),
+    );
+  }
+  return counted('sources', pieces);
+}
+
+async function targetStatus(
+  session: StudySession,
+  runs: readonly RunRecord[],
+  deltaName: string,
+): Promise<PieceStatus> {
+  const { configuration, tasks } = session;
+  const pieces: Piece[] = [];
+  for (const task of targetTasks(configuration, tasks)) {
+    for (const seed of configuration.targets.seeds) {
+      pieces.push(await pieceOf(session, runs, targetTune(session, task, deltaName, seed)));
+    }
+  }
+  return counted('targets from random', pieces);
+}
+
+function mergedTargets(runs: readonly RunRecord[]): PieceStatus {
+  const pieces = runs
+    .filter(({ role, initialisation }) => role === 'target' && initialisation.kind === 'merge')
+    .map((run) => ({ name: `${run.task} ${run.id}`, state: run.status, reason: reasonOf(run) }));
+  return counted('targets from merges', pieces);
+}
+
+/** What stands against a tuning that was asked for. */
+async function pieceOf(
+  session: StudySession,
+  runs: readonly RunRecord[],
+  request: TuneRequest,
+): Promise<Piece> {
+  const name = `${request.task} seed ${request.seed}`;
+  try {
+    const plan = await planTune(session, request);
+    if (await isOnRecord(session, plan, { needsCheckpoint: false })) return done(name);
+    if (plan.recorded !== null && plan.recorded.status !== 'done') {
+      return { name, state: plan.recorded.status, reason: reasonOf(plan.recorded) };
+    }
+    const earlier = runs.find(
+      (run) =>
+        run.task === request.task &&
+        run.role === request.role &&
+        run.kind === 'tune' &&
+        run.seed === request.seed &&
+        run.initialisation.kind === request.start.kind &&
+        run.status === 'done',
+    );
+    if (earlier === undefined) return { name, state: 'missing', reason: '' };
+    const reasons = stalenessOf(earlier, plan);
+    return { name, state: 'stale', reason: reasons.join(', ') || 'its inputs changed' };
+  } catch (error) {
+    if (!(error instanceof DeltaloomError)) throw error;
+    return { name, state: 'failed', reason: error.line };
+  }
+}
+
+function reasonOf({ status, error }: RunRecord): string {
+  if (error !== undefined) return `${error.message} ${error.remedy ?? ''}`.trim();
+  return status === 'cancelled' ? 'stopped; the same command continues' : '';
+}
+
+async function cellStatus(session: StudySession, deltaName: string): Promise<PieceStatus[]> {
+  const { configuration } = session;
+  const { granularities } = configuration.scores;
+  const methods = methodsInUse(configuration);
+  if (methods.length === 0) return [];
+  let request;
+  try {
+    request = await scoringRequest(session, { deltaName, methods, granularities });
+  } catch (error) {
+    // Without sources or probes no cell can be planned; the rows above say so.
+    if (!(error instanceof DeltaloomError)) throw error;
+    return [counted('cells', [])];
+  }
+  const { cells } = await planCells(request, ({ method, granularity }) =>
+    session.store.readMatrix(deltaName, method, granularity),
+  );
+  return requestedMatrices(methods, granularities).map(({ method, granularity }) =>
+    counted(
+      granularity === 'model' ? `cells by ${method}` : `cells by ${method} (${granularity})`,
+      cells
+        .filter((cell) => cell.method === method && cell.granularity === granularity)
+        .map(({ target, source, status }) => ({
+          name: `${source} on ${target}`,
+          state: status.state === 'fresh' ? 'done' : status.state,
+          reason: status.state === 'stale' ? status.reason : '',
+        })),
+    ),
+  );
+}
+
+function passOver(error: unknown): null {
+  if (error instanceof DeltaloomError) return null;
+  throw error;
+}
