@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Engine, HostTensor, Program } from '../../src/engine/contract.js';
+import type { Engine } from '../../src/engine/contract.js';
 import { openEngine } from '../../src/engine/index.js';
+import { expectEqual, floats, ints } from './comparison.js';
 
 let compiled: Engine;
 let eager: Engine;
@@ -14,50 +15,11 @@ afterAll(async () => {
   await eager.dispose();
 });
 
-function floats(shape: number[], seed = 1): HostTensor {
-  const size = shape.reduce((a, b) => a * b, 1);
-  const data = Float32Array.from({ length: size }, (_, index) => Math.sin(index * 1.7 + seed));
-  return { dtype: 'float32', shape, data };
-}
-
-function ints(shape: number[], below: number): HostTensor {
-  const size = shape.reduce((a, b) => a * b, 1);
-  return {
-    dtype: 'int32',
-    shape,
-    data: Int32Array.from({ length: size }, (_, index) => (index * 7 + 3) % below),
-  };
-}
-
-/** Compiles once, runs with every set of inputs, and compares with the eager oracle. */
-async function expectEqual<I extends string, O extends string>(
-  program: Program<I, O>,
-  runs: Record<I, HostTensor>[],
-  tolerance = 1e-5,
-): Promise<void> {
-  const one = await compiled.compile(program, new Map());
-  const two = await eager.compile(program, new Map());
-  for (const inputs of runs) {
-    const got = await one.run(inputs);
-    const wanted = await two.run(inputs);
-    for (const name of program.outputs) {
-      expect(got[name].shape, name).toEqual(wanted[name].shape);
-      expect(got[name].dtype, name).toEqual(wanted[name].dtype);
-      const [a, b] = [await got[name].data(), await wanted[name].data()];
-      b.forEach((value, index) =>
-        expect(Math.abs((a[index] ?? NaN) - value), `${name}[${index}]`).toBeLessThanOrEqual(
-          tolerance * Math.max(1, Math.abs(value)),
-        ),
-      );
-    }
-  }
-  await one.dispose();
-  await two.dispose();
-}
-
 describe('a compiled program equals the eager one', () => {
   it('with symbolic sizes in reshapes, means, ranges and concatenations', async () => {
     await expectEqual(
+      compiled,
+      eager,
       {
         name: 'sizes',
         inputs: {
@@ -89,6 +51,8 @@ describe('a compiled program equals the eager one', () => {
 
   it('in gradients of an attention-like block with layer norm and lookup', async () => {
     await expectEqual(
+      compiled,
+      eager,
       {
         name: 'gradients',
         inputs: {
@@ -124,6 +88,8 @@ describe('a compiled program equals the eager one', () => {
 
   it('in selections, comparisons and integer arithmetic', async () => {
     await expectEqual(
+      compiled,
+      eager,
       {
         name: 'selections',
         inputs: {
@@ -143,6 +109,85 @@ describe('a compiled program equals the eager one', () => {
       [
         { ids: ints([2, 3], 11), x: floats([2, 3]) },
         { ids: ints([1, 6], 11), x: floats([1, 6]) },
+      ],
+    );
+  });
+
+  it('in operations that only some programs use', async () => {
+    await expectEqual(
+      compiled,
+      eager,
+      {
+        name: 'rarely used',
+        inputs: {
+          x: { dtype: 'float32', shape: ['batch', 'source', 4] },
+          ids: { dtype: 'int32', shape: ['batch', 'source'] },
+          w: { dtype: 'float32', shape: [5, 4] },
+        },
+        outputs: [
+          'floorDiv',
+          'mod',
+          'reversed',
+          'top',
+          'where',
+          'picked',
+          'rows',
+          'finite',
+          'leaky',
+          'product',
+          'cumulative',
+          'variance',
+        ],
+        compute: ({ x, ids, w }) => ({
+          floorDiv: tf.floorDiv(tf.sub(ids, tf.scalar(5, 'int32')), tf.scalar(3, 'int32')),
+          mod: tf.mod(tf.mul(x, 9), 4),
+          reversed: tf.reverse(x, [1, 2]),
+          top: tf.topk(x, 2).indices,
+          where: tf.where(tf.greater(tf.sum(x, 2), 0), ids, tf.neg(ids)),
+          picked: tf.gather(x, tf.cast(tf.mod(ids, 4), 'int32'), 2, 0),
+          rows: tf.gatherND(w, tf.expandDims(tf.reshape(tf.cast(tf.mod(ids, 5), 'int32'), [-1]), 1)),
+          finite: tf.isFinite(tf.div(x, tf.relu(x))),
+          leaky: tf.leakyRelu(x, 0.1),
+          product: tf.matMul(x, w, false, true),
+          cumulative: tf.cumsum(x, 1, true),
+          variance: tf.moments(x, -1).variance,
+        }),
+      },
+      [
+        { x: floats([2, 3, 4]), ids: ints([2, 3], 11), w: floats([5, 4]) },
+        { x: floats([1, 6, 4]), ids: ints([1, 6], 11), w: floats([5, 4]) },
+      ],
+    );
+  });
+
+  it('in gradients through broadcasting products, tiles, means and paddings', async () => {
+    await expectEqual(
+      compiled,
+      eager,
+      {
+        name: 'broadcast gradients',
+        inputs: {
+          x: { dtype: 'float32', shape: ['batch', 'source', 4] },
+          w: { dtype: 'float32', shape: [4, 4] },
+          bias: { dtype: 'float32', shape: [1, 1, 4] },
+        },
+        outputs: ['x', 'w', 'bias'],
+        compute: ({ x, w, bias }) => {
+          const [batch = 0, source = 0] = x.shape;
+          const loss = (a: tf.Tensor, b: tf.Tensor, c: tf.Tensor): tf.Scalar => {
+            const spread = tf.broadcastTo(c, [batch, source, 4]);
+            const product = tf.add(tf.matMul(a, b), tf.matMul(tf.mul(spread, a), b, false, true));
+            const parts = tf.split(product, 2, 2);
+            const joined = tf.concat([...parts, tf.slice(a, [0, 0, 1], [-1, -1, 2])], 2);
+            return tf.add(tf.mean(tf.square(joined)), tf.max(tf.mean(joined, 1))).asScalar();
+          };
+          const [a, b, c] = tf.grads(loss)([x, w, bias]);
+          return { x: a as tf.Tensor, w: b as tf.Tensor, bias: c as tf.Tensor };
+        },
+      },
+      [
+        { x: floats([2, 3, 4]), w: floats([4, 4], 3), bias: floats([1, 1, 4], 5) },
+        { x: floats([1, 5, 4]), w: floats([4, 4], 3), bias: floats([1, 1, 4], 5) },
       ],
     );
   });

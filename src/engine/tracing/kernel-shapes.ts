@@ -120,7 +120,6 @@ export const KERNEL_SHAPES: Readonly<Record<string, Inference>> = {
       'Sub',
       'Multiply',
       'RealDiv',
-      'FloorDiv',
       'Maximum',
       'Minimum',
       'Pow',
@@ -141,6 +140,8 @@ export const KERNEL_SHAPES: Readonly<Record<string, Inference>> = {
       (inputs: Inputs): Result => ({ dtype: 'bool', shape: input(inputs, 'x').shape }),
     ]),
   ),
+  // TensorFlow.js yields whole numbers here, whatever the operands.
+  FloorDiv: (inputs) => ({ dtype: 'int32', shape: broadcast(inputs) }),
   Softmax: unaryOf('logits'),
   LogSoftmax: unaryOf('logits'),
   AddN: (inputs) => {

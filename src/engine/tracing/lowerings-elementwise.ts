@@ -68,7 +68,7 @@ const floorMod: Emit = (to, call) => {
 };
 
 const floorDiv: Emit = binary((to, a, b, dtype) => {
-  if (dtype === 'float32') return to.apply('Floor', [to.apply('Div', [a, b])]);
+  if (dtype === 'float32') return to.cast(to.apply('Floor', [to.apply('Div', [a, b])]), 'int32');
   // Exact for every int32, which a quotient in float32 is not.
   const rest = to.apply('Mod', [a, b]);
   return to.apply('Div', [to.apply('Sub', [a, rest]), b]);
