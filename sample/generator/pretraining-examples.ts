@@ -1,7 +1,7 @@
 import type { Random } from '../../src/model/random.js';
 import { auxiliaryExample } from './auxiliary.js';
 import { corpusDocument, withoutMarks } from './corpus.js';
-import { chance, pick } from './language.js';
+import { chance } from './language.js';
 
 /** Share of span corruption; the rest are auxiliary tasks. */
 const SPAN_CORRUPTION = 0.6;
