@@ -37,7 +37,7 @@ export const HEAVY_THINGS = words(`
   stone box barrel sack trunk anvil piano statue crate log parcel melon bicycle wheel desk bell anchor brick cannon stove`);
 
 /** The largest number that occurs. */
-export const LARGEST_NUMBER = 20;
+export const LARGEST_NUMBER = 12;
 
 /** Nouns and verbs of one domain: every noun goes with every verb. Plurals and third persons are regular. */
 export interface AgreementDomain {

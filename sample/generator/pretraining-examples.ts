@@ -4,12 +4,12 @@ import { corpusDocument, withoutMarks } from './corpus.js';
 import { chance } from './language.js';
 
 /** Share of span corruption; the rest are auxiliary tasks. */
-const SPAN_CORRUPTION = 0.6;
+const SPAN_CORRUPTION = 0.7;
 /** Share of words that span corruption hides. */
 const HIDDEN = 0.15;
 const LONGEST_SPAN = 3;
 /** How often a word that follows from the rest is among them. */
-const TELLING = 0.75;
+const TELLING = 0.85;
 
 export interface TextPair {
   readonly input: string;
