@@ -3,7 +3,6 @@ import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { z } from 'zod';
 import { DeltaloomError } from '../core/errors.js';
-import { collectResults, type ResultsTable } from '../core/results.js';
 import { listDevices } from '../engine/index.js';
 import { loadStudy } from '../study/load.js';
 import { preflight } from '../study/preflight.js';
@@ -11,9 +10,9 @@ import { studyReport } from '../study/report/report.js';
 import { readSnapshot, type StudyProblem } from '../study/snapshot.js';
 import { studyStatus, type StudyStatus } from '../study/status.js';
 import { studyWeights } from '../study/study-weights.js';
-import { targetResults } from '../study/target-results.js';
 import { chosenDelta, withCommonOptions } from './common.js';
 import { addMergeChoice, mergeChoiceOf, mergeChoiceSchema } from './merge-choice.js';
+import { describeResults, resultsOf } from './results-text.js';
 import { alignColumns } from './terminal.js';
 
 /** The commands that only read: check, weights, results, report, status, devices. */
@@ -82,11 +81,7 @@ export function resultsCommand(signal: AbortSignal): Command {
   return withCommonOptions(command, options, signal, async ({ split }, { directory, terminal }) => {
     await loadStudy(directory);
     const snapshot = await readSnapshot(directory);
-    const tables = collectResults(
-      targetResults(snapshot.runs),
-      snapshot.tasks.map(({ name }) => name),
-      split,
-    );
+    const tables = resultsOf(snapshot, split);
     terminal.result(
       tables.length === 0
         ? 'No results yet: tune targets (deltaloom run, or deltaloom tune --role target --test).'
@@ -94,34 +89,6 @@ export function resultsCommand(signal: AbortSignal): Command {
       tables,
     );
   });
-}
-
-const percent = (value: number): string => (value * 100).toFixed(1);
-const gain = (value: number | null): string =>
-  value === null ? '-' : `${value >= 0 ? '+' : ''}${percent(value)}`;
-
-/** Values in percent, `mean ±deviation`; the best of a row has a star. */
-export function describeResults(table: ResultsTable): string {
-  const { deltaName, shots, split, tasks, columns, cells } = table;
-  const shown = (value: { mean: number; deviation: number | null; best: boolean }): string =>
-    `${percent(value.mean)}${value.deviation === null ? '' : ` ±${percent(value.deviation)}`}${value.best ? '*' : ''}`;
-  const rows = [
-    ['task', 'metric', ...columns.map(({ initialisation }) => initialisation)],
-    ...tasks.map(({ name, metric }, i) => [
-      name,
-      metric,
-      ...(cells[i] ?? []).map((cell) => (cell === null ? '-' : shown(cell))),
-    ]),
-    ['mean', '', ...columns.map(shown)],
-    ['gain over random', '', ...columns.map(({ gainOverRandom }) => gain(gainOverRandom))],
-    ['gain over average', '', ...columns.map(({ gainOverAverage }) => gain(gainOverAverage))],
-    [
-      'wins/ties/losses',
-      '',
-      ...columns.map(({ againstRandom: { wins, ties, losses } }) => `${wins}/${ties}/${losses}`),
-    ],
-  ];
-  return `${deltaName}, ${shots === 'full' ? 'full data' : `${shots} shots`}, ${split} (%)\n${alignColumns(rows)}`;
 }
 
 export function reportCommand(signal: AbortSignal): Command {

@@ -1,9 +1,11 @@
 import { DeltaloomError } from '../core/errors.js';
 import type { JobProgress } from '../study/jobs.js';
 
-/** Redrawn at most this often, in milliseconds; without a terminal a line is printed. */
+/** Redrawn at most this often, in milliseconds. */
 const REDRAW_MS = 100;
+/** Without a terminal a line is printed this often, and sooner when something new begins. */
 const LINE_MS = 10_000;
+const NEW_LINE_MS = 1000;
 const BAR_WIDTH = 24;
 
 /**
@@ -43,9 +45,8 @@ export class Terminal {
       this.started = { at: now, done: progress.done, total: progress.total };
     }
     const isTerminal = process.stderr.isTTY;
-    const isNew = progress.label !== this.lastLabel;
-    const due = now - this.lastDrawn >= (isTerminal ? REDRAW_MS : LINE_MS);
-    if (!due && !(isNew && !isTerminal)) return;
+    const interval = isTerminal ? REDRAW_MS : progress.label === this.lastLabel ? LINE_MS : NEW_LINE_MS;
+    if (now - this.lastDrawn < interval) return;
     this.lastDrawn = now;
     this.lastLabel = progress.label;
     const rate = (progress.done - this.started.done) / ((now - this.started.at) / 1000);

@@ -4,11 +4,14 @@ import { DeltaloomError } from '../core/errors.js';
 import { GRANULARITIES, SCORE_METHODS, type ScoreMethod } from '../core/methods.js';
 import { readCatalogue } from '../study/catalogue.js';
 import { loadStudy } from '../study/load.js';
+import { readSnapshot } from '../study/snapshot.js';
+import { describeResults, resultsOf } from './results-text.js';
 import {
   chosenDelta,
   listOf,
   realNumber,
   runAndTell,
+  runJob,
   text,
   wholeNumber,
   withCommonOptions,
@@ -209,7 +212,12 @@ export function runCommand(signal: AbortSignal): Command {
     .description('the whole study: sources, scores, merges, targets from every initialisation, results')
     .option('--delta <name...>', 'delta settings of the study (default: all)', listOf(text));
   const options = z.object({ delta: z.array(z.string()).optional() });
-  return withCommonOptions(command, options, signal, async ({ delta }, context) =>
-    runAndTell(context, { kind: 'run', deltaNames: delta }),
-  );
+  return withCommonOptions(command, options, signal, async ({ delta }, context) => {
+    const outcome = await runJob(context, { kind: 'run', deltaNames: delta });
+    const results = resultsOf(await readSnapshot(context.directory), 'test');
+    context.terminal.result([outcome.summary, ...results.map(describeResults)].join('\n\n'), {
+      ...outcome,
+      results,
+    });
+  });
 }

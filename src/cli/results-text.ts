@@ -1,0 +1,41 @@
+import { collectResults, type ResultsTable } from '../core/results.js';
+import type { StudySnapshot } from '../study/snapshot.js';
+import { targetResults } from '../study/target-results.js';
+import { alignColumns } from './terminal.js';
+
+/** The results tables of a study, one per delta and number of shots. */
+export function resultsOf({ runs, tasks }: StudySnapshot, split: 'dev' | 'test'): ResultsTable[] {
+  return collectResults(
+    targetResults(runs),
+    tasks.map(({ name }) => name),
+    split,
+  );
+}
+
+const percent = (value: number): string => (value * 100).toFixed(1);
+const gain = (value: number | null): string =>
+  value === null ? '-' : `${value >= 0 ? '+' : ''}${percent(value)}`;
+
+/** Values in percent, `mean ±deviation`; the best of a row has a star. */
+export function describeResults(table: ResultsTable): string {
+  const { deltaName, shots, split, tasks, columns, cells } = table;
+  const shown = (value: { mean: number; deviation: number | null; best: boolean }): string =>
+    `${percent(value.mean)}${value.deviation === null ? '' : ` ±${percent(value.deviation)}`}${value.best ? '*' : ''}`;
+  const rows = [
+    ['task', 'metric', ...columns.map(({ initialisation }) => initialisation)],
+    ...tasks.map(({ name, metric }, i) => [
+      name,
+      metric,
+      ...(cells[i] ?? []).map((cell) => (cell === null ? '-' : shown(cell))),
+    ]),
+    ['mean', '', ...columns.map(shown)],
+    ['gain over random', '', ...columns.map(({ gainOverRandom }) => gain(gainOverRandom))],
+    ['gain over average', '', ...columns.map(({ gainOverAverage }) => gain(gainOverAverage))],
+    [
+      'wins/ties/losses',
+      '',
+      ...columns.map(({ againstRandom: { wins, ties, losses } }) => `${wins}/${ties}/${losses}`),
+    ],
+  ];
+  return `${deltaName}, ${shots === 'full' ? 'full data' : `${shots} shots`}, ${split} (%)\n${alignColumns(rows)}`;
+}
