@@ -11,7 +11,7 @@ import type { ScoringMeasurement, ScoringOptions } from './study/scoring.js';
 import { measureScoring } from './study/scoring.js';
 
 /**
- * npm run bench:study -- [--only scoring|merging] [--size small] [--examples 16] [--threads 2]
+ * npm run bench:study -- [--only scoring|merging] [--size small] [--count 8] [--examples 16] [--threads 2]
  *                        [--tasks DIR] [--tokenizer DIR] [--cache DIR]
  *
  * Writes bench/results/study.md. The PyTorch side runs where DELTALOOM_PEER_PYTHON has torch, and says so where not.
@@ -21,6 +21,7 @@ const { values } = parseArgs({
   options: {
     only: { type: 'string' },
     size: { type: 'string', default: 'small' },
+    count: { type: 'string', default: '8' },
     examples: { type: 'string', default: '16' },
     threads: { type: 'string', default: String(Math.min(2, os.availableParallelism())) },
     tasks: { type: 'string', default: path.join(root, '..', 'shared', 'tasks') },
@@ -41,6 +42,7 @@ if (values.only !== 'merging') {
   const options: ScoringOptions = {
     size: values.size as Size,
     threads: Number(values.threads),
+    count: Number(values.count),
     examples: Number(values.examples),
     tasks: values.tasks,
     tokenizer: values.tokenizer,

@@ -41,6 +41,8 @@ const SCRIPT = fileURLToPath(new URL('../peers/study_peer.py', import.meta.url))
 export interface ScoringOptions {
   readonly size: Size;
   readonly threads: number;
+  /** Tasks, at most eight: as many targets and sources. */
+  readonly count: number;
   /** Examples of every probe. */
   readonly examples: number;
   /** Folders of CrossFit tasks and of a T5 tokenizer. */
@@ -117,7 +119,7 @@ async function prepareTasks(options: ScoringOptions, backbone: Backbone, model: 
   const folder = join(options.cache, `deltas-${options.size}`);
   await mkdir(folder, { recursive: true });
   const tasks: Task[] = [];
-  for (const [i, task] of TASKS.entries()) {
+  for (const [i, task] of TASKS.slice(0, options.count).entries()) {
     const sampling = found.find(({ name }) => name === task)?.samplings[0];
     const file = sampling?.files.dev;
     if (file === undefined) throw new Error(`The task '${task}' is not among the tasks given.`);
