@@ -127,6 +127,8 @@ export class Store {
   private take(message: Exclude<HostMessage, { type: 'answer' }>): void {
     switch (message.type) {
       case 'study':
+        // For bench/panels: from here to the first picture is the page's own time.
+        if (this.study === undefined) performance.mark('records-arrived');
         this.study = message.study;
         this.generation++;
         if (message.study !== null && this.arrangement.study !== message.study.directory) {

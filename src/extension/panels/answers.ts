@@ -1,4 +1,4 @@
-import { commands, env, Uri, window, workspace } from 'vscode';
+import { commands, env, Uri, ViewColumn, window, workspace } from 'vscode';
 import type { z } from 'zod';
 import { DeltaloomError } from '../../core/errors.js';
 import type { RunRecord } from '../../study/records.js';
@@ -106,7 +106,17 @@ export async function answerRequest<Kind extends RequestKind>(
   around: PanelSurroundings,
 ): Promise<Answer<Kind>> {
   const schema = REQUESTS[kind].parameters as unknown as z.ZodType<Parameters<Kind>>;
-  return ANSWERS[kind](schema.parse(parameters), study, around);
+  const checked = schema.parse(parameters);
+  if (kind === 'openCell' || kind === 'openRun' || kind === 'openCommit') await focusBeside(around.beside);
+  return ANSWERS[kind](checked, study, around);
+}
+
+/** Documents open in the active group: another than the panel's. */
+async function focusBeside(column: ViewColumn | undefined): Promise<void> {
+  if (column === ViewColumn.One) await commands.executeCommand('workbench.action.focusFirstEditorGroup');
+  // A panel in the first group has the code in the second, if there is one.
+  else if (window.tabGroups.all.length > 1)
+    await commands.executeCommand('workbench.action.focusSecondEditorGroup');
 }
 
 async function openRun(

@@ -38,7 +38,8 @@ export function registerPanels(context: ExtensionContext, services: Services): v
     curves,
     open: (kind, study, patch) => {
       const present = [...panels].find((panel) => panel.kind === kind && panel.directory === study.directory);
-      (present ?? keep(Panel.open(kind, study.directory, around))).show(patch);
+      const neighbour = [...panels].find((panel) => panel.visible);
+      (present ?? keep(Panel.open(kind, study.directory, around, neighbour))).show(patch);
     },
   };
 

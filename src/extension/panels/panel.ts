@@ -29,6 +29,8 @@ export interface PanelSurroundings {
   readonly services: Services;
   readonly views: StudyViews;
   readonly curves: LiveCurves;
+  /** Where documents are opened from a panel. */
+  readonly beside?: ViewColumn;
   /** Opens another panel of the same study. */
   readonly open: (kind: PanelKind, study: Study, patch: Partial<Arrangement>) => void;
 }
@@ -73,9 +75,11 @@ export class Panel implements Disposable {
     panel.webview.html = panelPage(panel.webview, extension, kind, this.title);
   }
 
-  static open(kind: PanelKind, directory: string, around: PanelSurroundings): Panel {
+  /** @param beside another panel, in whose group this one opens; undefined: beside the code */
+  static open(kind: PanelKind, directory: string, around: PanelSurroundings, beside?: Panel): Panel {
     // Beside without an editor would open an empty group and the panel right of it.
-    const column = window.activeTextEditor === undefined ? ViewColumn.Active : ViewColumn.Beside;
+    const nothingOpen = window.tabGroups.all.every(({ tabs }) => tabs.length === 0);
+    const column = beside?.panel.viewColumn ?? (nothingOpen ? ViewColumn.Active : ViewColumn.Beside);
     const panel = window.createWebviewPanel(viewType(kind), PANEL_TITLES[kind], column, {
       enableScripts: true,
     });
@@ -99,6 +103,11 @@ export class Panel implements Disposable {
   dispose(): void {
     this.ready = false;
     for (const disposable of this.disposables.splice(0)) disposable.dispose();
+  }
+
+  /** false: closed or behind another tab of its group. */
+  get visible(): boolean {
+    return this.panel.visible;
   }
 
   private get title(): string {
@@ -146,7 +155,9 @@ export class Panel implements Disposable {
           remedy: 'Open its folder again.',
         });
       }
-      const value = await answerRequest(kind as RequestKind, parameters, study, this.around);
+      // What is opened from here must not cover the panel.
+      const beside = this.panel.viewColumn === ViewColumn.One ? ViewColumn.Beside : ViewColumn.One;
+      const value = await answerRequest(kind as RequestKind, parameters, study, { ...this.around, beside });
       this.post({ type: 'answer', id, ok: true, value });
     } catch (error) {
       this.post({ type: 'answer', id, ok: false, error: failure(error) });
