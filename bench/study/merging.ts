@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, rm } from 'node:fs/promises';
+import { copyFile, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { DeltaTensors, Tensor } from '../../src/core/tensor.js';
@@ -10,11 +10,14 @@ import { writeSafetensors } from '../../src/formats/safetensors.js';
 /** Merging of many checkpoints: bandwidth against plain reading of the same files, and memory against their number. */
 
 export const COUNTS = [8, 64, 512] as const;
+const REPEATS = 3;
 
-const REPEATS = 5;
+/** Where the bytes come from: the system's page cache, or the disk once that cache has been told to forget the files. */
+export type Origin = 'memory' | 'disk';
 
 export interface MergeMeasurement {
   readonly count: number;
+  readonly origin: Origin;
   readonly megabytes: number;
   /** Medians of paired runs, GB/s of source bytes. */
   readonly merge: number;
@@ -38,30 +41,46 @@ export async function measureMerging(
   await writeCheckpoints(folder, Math.max(...COUNTS));
   const output = join(folder, 'merged.bin');
   const measurements: MergeMeasurement[] = [];
+  const origins: Origin[] = forget(folder, 1) ? ['disk', 'memory'] : ['memory'];
   for (const count of COUNTS) {
-    const pairs: { merge: Once; read: Once }[] = [];
-    // The first pair brings the files into the page cache; it is not counted.
-    for (let repeat = 0; repeat <= REPEATS; repeat++) {
-      const read = runOnce('read', folder, count, output);
-      const merge = runOnce('merge', folder, count, output);
-      if (repeat > 0) pairs.push({ merge, read });
+    for (const origin of origins) {
+      const measurement = measure(folder, count, origin, output);
+      measurements.push(measurement);
+      const { merge, read, share, peakMegabytes } = measurement;
+      log(
+        `merging ${count} from ${origin}: ${merge.toFixed(2)} GB/s, reading ${read.toFixed(2)} GB/s, share ${share.toFixed(2)}, peak ${peakMegabytes.toFixed(0)} MB`,
+      );
     }
-    const speed = ({ bytes, seconds }: Once) => bytes / seconds / 1e9;
-    const measurement = {
-      count,
-      megabytes: (pairs[0]?.merge.bytes ?? 0) / 1e6,
-      merge: median(pairs.map(({ merge }) => speed(merge))),
-      read: median(pairs.map(({ read }) => speed(read))),
-      share: median(pairs.map(({ merge, read }) => speed(merge) / speed(read))),
-      peakMegabytes: median(pairs.map(({ merge }) => merge.peak / 1e6)),
-    };
-    log(
-      `merging ${count}: ${measurement.merge.toFixed(2)} GB/s, reading ${measurement.read.toFixed(2)} GB/s, share ${measurement.share.toFixed(2)}, peak ${measurement.peakMegabytes.toFixed(0)} MB`,
-    );
-    measurements.push(measurement);
   }
   await rm(output, { force: true });
   return measurements;
+}
+
+function measure(folder: string, count: number, origin: Origin, output: string): MergeMeasurement {
+  const run = (mode: 'read' | 'merge') => {
+    if (origin === 'disk') forget(folder, count);
+    return runOnce(mode, folder, count, output);
+  };
+  // The first pair brings files into the page cache, or programs; it is not counted.
+  run('read');
+  const pairs = Array.from({ length: REPEATS }, () => ({ read: run('read'), merge: run('merge') }));
+  const speed = ({ bytes, seconds }: Once) => bytes / seconds / 1e9;
+  return {
+    count,
+    origin,
+    megabytes: (pairs[0]?.merge.bytes ?? 0) / 1e6,
+    merge: median(pairs.map(({ merge }) => speed(merge))),
+    read: median(pairs.map(({ read }) => speed(read))),
+    share: median(pairs.map(({ merge, read }) => speed(merge) / speed(read))),
+    peakMegabytes: median(pairs.map(({ merge }) => merge.peak / 1e6)),
+  };
+}
+
+/** Tells the system to forget the content of the first files; false where `dd` can't say so. */
+function forget(folder: string, count: number): boolean {
+  return Array.from({ length: count }, (_, index) => checkpointFile(folder, index)).every(
+    (file) => spawnSync('dd', [`if=${file}`, 'iflag=nocache', 'count=0', 'status=none']).status === 0,
+  );
 }
 
 function runOnce(mode: 'read' | 'merge', folder: string, count: number, output: string): Once {
@@ -81,12 +100,23 @@ const DISTINCT = 16;
 /** Adapters of the reference's size on T5-base: 120 tensors, 4.4 MB. */
 async function writeCheckpoints(folder: string, count: number): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const fileOf = (index: number) => join(folder, `${String(index).padStart(4, '0')}.safetensors`);
   for (let index = 0; index < count; index++) {
-    if (existsSync(fileOf(index))) continue;
-    if (index < DISTINCT) await writeSafetensors(fileOf(index), adapterOfBase(index + 1));
-    else await copyFile(fileOf(index % DISTINCT), fileOf(index));
+    if (existsSync(checkpointFile(folder, index))) continue;
+    if (index < DISTINCT) await writeSafetensors(checkpointFile(folder, index), adapterOfBase(index + 1));
+    else await copyDurably(checkpointFile(folder, index % DISTINCT), checkpointFile(folder, index));
   }
+}
+
+/** On disk when it returns: what is still to be written can't be forgotten. */
+async function copyDurably(from: string, to: string): Promise<void> {
+  await copyFile(from, to);
+  const handle = await open(to, 'r+');
+  await handle.sync();
+  await handle.close();
+}
+
+function checkpointFile(folder: string, index: number): string {
+  return join(folder, `${String(index).padStart(4, '0')}.safetensors`);
 }
 
 function adapterOfBase(seed: number): DeltaTensors {
