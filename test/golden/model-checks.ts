@@ -5,6 +5,7 @@ import type { Engine } from '../../src/engine/contract.js';
 import { readTensors } from '../../src/formats/safetensors.js';
 import type { Batch, Model } from '../../src/study/compute/contract.js';
 import { openBackbone, openModel, type OpenedBackbone } from '../../src/study/compute/index.js';
+import { inputText } from '../../src/study/examples.js';
 import { padBatch } from '../../src/study/compute/padding.js';
 import {
   baseExpectedSchema,
@@ -205,7 +206,7 @@ async function checkGeneration(
   const task = expected.target_task;
   const { max_input_length: maxInput } = await readGolden(tokenizedSchema, folder, 'data', 'tokenized.json');
   const { inputs, answers, metric } = await devSplit(folder, task);
-  const encoded = inputs.map((text) => backbone.encode(` [${task}] ${text}`, maxInput));
+  const encoded = inputs.map((text) => backbone.encode(inputText(task, text), maxInput));
   const runs = [
     { ...expected.generation, factor: 1, part: 'generation' },
     ...expected.generation_scaled_delta.map((run) => ({

@@ -7,6 +7,7 @@ import { openSentencePieceModel } from '../../src/formats/sentencepiece-model.js
 import { readJsonFile } from '../../src/formats/text-file.js';
 import { tokenizerFromJson } from '../../src/formats/tokenizer-json.js';
 import { encodeWithEos, type Tokenizer } from '../../src/formats/tokenizer.js';
+import { answerText, inputText } from '../../src/study/examples.js';
 import { readGolden, splitFile, tokenizedSchema, type TokenizedSplit } from './golden-folder.js';
 import type { Comparison } from './study-checks.js';
 
@@ -60,8 +61,8 @@ async function wrongLines(folder: string, tokenizer: Tokenizer): Promise<number>
     for (const [split, expected] of Object.entries(splits)) {
       const { examples } = await readCrossFitFile(splitFile(folder, task, split));
       if (examples.length !== expected.input_ids.length) wrong++;
-      const inputs = examples.map(({ input }) => ` [${task}] ${input}`);
-      const answers = examples.flatMap((example) => example.answers.map((answer) => `<extra_id_0>${answer}`));
+      const inputs = examples.map(({ input }) => inputText(task, input));
+      const answers = examples.flatMap((example) => example.answers.map(answerText));
       wrong += wrongTexts(tokenizer, inputs, tokenized.max_input_length, expected.input_ids);
       wrong += wrongTexts(tokenizer, answers, tokenized.max_output_length, flattened(expected));
     }
