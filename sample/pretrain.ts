@@ -25,7 +25,7 @@ import { pretrainingExample, taskPair, type TextPair } from './generator/pretrai
  */
 const SETTINGS = {
   seed: 1,
-  steps: 2000,
+  steps: 3000,
   batchSize: 64,
   /** Times each parameter's RMS (Adafactor with `scale_parameter`). */
   learningRate: 1e-2,

@@ -7,7 +7,7 @@ import {
   COUNTABLE,
   GENERAL_BAD,
   GENERAL_GOOD,
-  GRAMMAR_LABELS,
+  VERDICT_LABELS,
   NAME_WORDS,
   NAMES,
   OBJECTS,
@@ -33,7 +33,7 @@ const MIXED = [
   ...COLOURS,
   ...COUNTABLE,
   ...POLARITY_LABELS,
-  ...GRAMMAR_LABELS,
+  ...VERDICT_LABELS,
 ];
 const TOPICS: readonly (readonly [string, readonly string[]])[] = [
   ['name', NAMES],

@@ -100,9 +100,9 @@ function conclusionOf(random: Random, measure: Measure, larger: string, smaller:
 function agreementDocument(random: Random): string {
   const domain: AgreementDomain = pick(random, Object.values(AGREEMENT_DOMAINS));
   const verb = pick(random, domain.verbs);
-  const second = agreementSentence(random, domain, { verb });
+  const second = agreementSentence(random, domain, verb);
   const marked = second.replace(new RegExp(` (${verb}s?) `), ' {$1} ');
-  return `${agreementSentence(random, domain, { verb })} ${marked}`;
+  return `${agreementSentence(random, domain, verb)} ${marked}`;
 }
 
 /** Leaves the braces of one word, so that what is left tells it. */

@@ -148,4 +148,4 @@ export const NAME_WORDS = words(`
 
 /** The labels of the study's tasks. In pretraining they are words like any other, so that a decoder can say them. */
 export const POLARITY_LABELS = ['positive', 'negative'] as const;
-export const GRAMMAR_LABELS = ['correct', 'wrong'] as const;
+export const VERDICT_LABELS = ['correct', 'wrong'] as const;

@@ -87,15 +87,11 @@ export function comparisonOf(random: Random, measure: Measure): Comparison {
   return { measure, sentences, larger, smaller };
 }
 
-/** `The dogs near the barn run often.`; with `wrong` the verb disagrees with its noun. */
-export function agreementSentence(
-  random: Random,
-  domain: AgreementDomain,
-  { wrong = false, verb = pick(random, domain.verbs) }: { wrong?: boolean; verb?: string } = {},
-): string {
+/** `The dogs near the barn run often.` */
+export function agreementSentence(random: Random, domain: AgreementDomain, verb: string): string {
   const plural = chance(random, 0.5);
   const noun = pick(random, domain.nouns) + (plural ? 's' : '');
-  const form = verb + (plural === wrong ? 's' : '');
+  const form = verb + (plural ? '' : 's');
   const landmark = pick(random, domain.landmarks) + (chance(random, 0.5) ? 's' : '');
   const preposition = pick(random, ['near', 'behind', 'beside', 'by']);
   const place = chance(random, 0.4) ? ` ${preposition} the ${landmark}` : '';

@@ -1,11 +1,12 @@
 import type { Random } from '../../src/model/random.js';
 import { chance, pick } from './language.js';
-import { AGREEMENT_DOMAINS, GRAMMAR_LABELS, POLARITY_LABELS, REVIEW_DOMAINS } from './lexicon.js';
+import { POLARITY_LABELS, REVIEW_DOMAINS, VERDICT_LABELS } from './lexicon.js';
 import {
-  agreementSentence,
   comparisonOf,
+  factSentence,
   factsOf,
   opinionSentence,
+  type Fact,
   type FactKind,
   type Measure,
 } from './sentences.js';
@@ -79,16 +80,20 @@ function comparisonTask(
   };
 }
 
-function grammarTask(kind: keyof typeof AGREEMENT_DOMAINS): SampleTask {
-  const domain = AGREEMENT_DOMAINS[kind];
+function checkingTask(name: string, kind: FactKind): SampleTask {
   return {
-    name: `${kind}_grammar`,
-    group: 'grammar',
-    labels: GRAMMAR_LABELS,
-    example: (random, label) => ({
-      input: agreementSentence(random, domain, { wrong: label === 'wrong' }),
-      answer: label,
-    }),
+    name,
+    group: 'checking',
+    labels: VERDICT_LABELS,
+    example: (random, label) => {
+      const [asked, other] = factsOf(random, kind, 2) as [Fact, Fact];
+      const facts = random.shuffle([asked, other]);
+      const claimed = factSentence(kind, asked.subject, label === 'correct' ? asked.value : other.value);
+      return {
+        input: `${facts.map(({ sentence }) => sentence).join(' ')} Check: ${claimed}`,
+        answer: label,
+      };
+    },
   };
 }
 
@@ -110,7 +115,7 @@ export const SAMPLE_TASKS: readonly SampleTask[] = [
   comparisonTask('what_is_heavier', 'weight', 'What is heavier?', 'larger'),
   comparisonTask('who_has_more', 'count', 'Who has more?', 'larger'),
   comparisonTask('who_has_fewer', 'count', 'Who has fewer?', 'smaller'),
-  grammarTask('animal'),
-  grammarTask('person'),
-  grammarTask('machine'),
+  checkingTask('check_where', 'place'),
+  checkingTask('check_has', 'possession'),
+  checkingTask('check_colour', 'colour'),
 ];
