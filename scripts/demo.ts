@@ -1,9 +1,9 @@
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { z } from 'zod';
-import { collectResults, type ResultsTable } from '../src/core/results.js';
+import { describeResults, resultsOf } from '../src/cli/results-text.js';
+import { studyReport } from '../src/study/report/report.js';
 import { readSnapshot } from '../src/study/snapshot.js';
-import { targetResults } from '../src/study/target-results.js';
 import { argument, ConsoleJobs, flag } from './console-job.js';
 
 /**
@@ -37,13 +37,12 @@ async function main(): Promise<void> {
   } finally {
     await jobs.close();
   }
-  const { runs, configuration } = await readSnapshot(directory);
-  const order = Object.values(configuration?.groups ?? {}).flat();
-  for (const table of collectResults(targetResults(runs), order)) console.log(`\n${asText(table)}`);
+  const snapshot = await readSnapshot(directory);
+  for (const table of resultsOf(snapshot, 'test')) console.log(`\n${describeResults(table)}`);
+  const report = join(directory, 'report.html');
+  await writeFile(report, studyReport(snapshot));
   const seconds = (performance.now() - started) / 1000;
-  console.log(
-    `\n${(seconds / 60).toFixed(1)} minutes. The study is in ${relative(process.cwd(), directory) || '.'}.`,
-  );
+  console.log(`\n${(seconds / 60).toFixed(1)} minutes. Report: ${relative(process.cwd(), report)}`);
 }
 
 /** Configuration, tasks and backbone; the committed records stay behind, so that everything is computed here. */
@@ -65,39 +64,6 @@ async function configure(directory: string, shots: number, seeds: number | undef
   study.targets.seeds = study.targets.seeds.slice(0, seeds);
   const configured = `${JSON.stringify(study, null, 2)}\n`;
   if (directory !== resolve(SAMPLE)) await writeFile(join(directory, 'deltaloom.json'), configured);
-}
-
-/** Tasks down, initialisations across: means over seeds in percent, then the mean over tasks with its deviation over seeds. */
-function asText(table: ResultsTable): string {
-  const percent = (value: number | null | undefined): string =>
-    value === null || value === undefined ? '-' : (value * 100).toFixed(1);
-  type Cell = (column: ResultsTable['columns'][number], index: number) => string;
-  const taskRows = table.tasks.map(({ name }, task): [string, Cell] => [
-    name,
-    (_, column) => percent(table.cells[task]?.[column]?.mean),
-  ]);
-  const rows: [string, Cell][] = [
-    ...taskRows,
-    ['mean', ({ mean }) => percent(mean)],
-    ['deviation over seeds', ({ deviation }) => percent(deviation)],
-    ['gain over random', ({ gainOverRandom }) => percent(gainOverRandom)],
-    ['gain over average', ({ gainOverAverage }) => percent(gainOverAverage)],
-    ['tasks won against random', ({ againstRandom, tasks }) => `${againstRandom.wins}/${tasks}`],
-  ];
-  const cells = [
-    ['test accuracy, %', ...table.columns.map(({ initialisation }) => initialisation)],
-    ...rows.map(([name, cell]) => [name, ...table.columns.map(cell)]),
-  ];
-  const widths =
-    cells[0]?.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0))) ?? [];
-  const lines = cells.map((row) =>
-    row
-      .map((text, column) =>
-        column === 0 ? text.padEnd(widths[0] ?? 0) : text.padStart(widths[column] ?? 0),
-      )
-      .join('  '),
-  );
-  return [`${table.deltaName}, ${table.shots} shots`, ...lines].join('\n');
 }
 
 await main();
