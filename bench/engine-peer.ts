@@ -14,6 +14,7 @@ const ENGINE_PEER: PeerScript = {
 
 export interface PeerAnswer {
   readonly seconds: number;
+  readonly cpuSeconds: number;
   readonly loss?: number;
   readonly tokens?: number;
   readonly gflops?: number;

@@ -1,5 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import path from 'node:path';
 import { DEVICE_IDS, type DeviceId, type DeviceReport, type Engine, type EngineOptions } from './contract.js';
 import { EagerEngine } from './eager.js';
 import { defaultThreads, OnnxRuntimeEngine } from './onnxruntime.js';
@@ -12,7 +14,7 @@ export interface Probe {
 export interface Device {
   readonly id: DeviceId;
   readonly title: string;
-  /** Whether `auto` may take it; the order of DEVICES is the order of preference. */
+  /** Whether `auto` may take it; it takes the one whose matrix product is fastest. */
   readonly automatic: boolean;
   probe(): Promise<Probe>;
   open(report: DeviceReport, options: EngineOptions): Promise<Engine>;
@@ -38,12 +40,31 @@ function threadsOf({ threads }: EngineOptions): number {
   return threads === undefined || threads === 0 ? defaultThreads() : threads;
 }
 
+/** The providers whose library comes apart from ONNX Runtime's own, by platform. */
+const CUDA_LIBRARIES: Readonly<Partial<Record<NodeJS.Platform, string>>> = {
+  linux: 'libonnxruntime_providers_cuda.so',
+  win32: 'onnxruntime_providers_cuda.dll',
+};
+
+/** Why the CUDA provider can't be there at all; asking ONNX Runtime for it would print its own error on the terminal. */
+function missingCuda(): string | undefined {
+  const library = CUDA_LIBRARIES[process.platform];
+  if (library === undefined) return `ONNX Runtime has no CUDA provider for ${process.platform}`;
+  const root = path.dirname(load.resolve('onnxruntime-node/package.json'));
+  const file = path.join(root, 'bin', 'napi-v6', process.platform, process.arch, library);
+  return existsSync(file)
+    ? undefined
+    : `the CUDA provider of ONNX Runtime is not installed (${library}; its npm package fetches it while installing, unless told to skip)`;
+}
+
 /**
  * Tries a provider with a model of one node: ONNX Runtime falls back silently when a provider's libraries are missing, so
  * only a session that was asked for nothing else tells.
  */
 async function probeProvider(id: 'cpu' | 'webgpu' | 'cuda'): Promise<Probe> {
   try {
+    const missing = id === 'cuda' ? missingCuda() : undefined;
+    if (missing !== undefined) return { usable: false, reason: missing };
     const runtime = await import('onnxruntime-node');
     const { OnnxGraphBuilder } = await import('./onnx/graph-builder.js');
     const builder = new OnnxGraphBuilder();
@@ -121,11 +142,11 @@ const reference: Device = {
   open: (report) => Promise.resolve(new EagerEngine(report, 'cpu', { '@tensorflow/tfjs': tf.version.tfjs })),
 };
 
-/** All devices, the order in which `auto` prefers them. */
+/** All devices. */
 export const DEVICES: readonly Device[] = [
   onnxDevice('cuda', 'NVIDIA GPU (ONNX Runtime, CUDA)', true),
   onnxDevice('cpu', 'CPU (ONNX Runtime)', true),
-  onnxDevice('webgpu', 'Any GPU (ONNX Runtime, WebGPU)', false),
+  onnxDevice('webgpu', 'Any GPU (ONNX Runtime, WebGPU)', true),
   nativeTensorFlow('tfjs-node-gpu', 'NVIDIA GPU (TensorFlow.js)'),
   nativeTensorFlow('tfjs-node', 'CPU (TensorFlow.js native)'),
   reference,

@@ -48,8 +48,8 @@ export class EagerEngine implements Engine {
   }
 
   private async activate(): Promise<void> {
-    if (tf.getBackend() === this.backend) return;
-    if (!(await tf.setBackend(this.backend))) {
+    while (tf.getBackend() !== this.backend) {
+      if (await tf.setBackend(this.backend)) continue;
       throw new DeltaloomError(
         'device-unusable',
         `TensorFlow.js could not start its backend '${this.backend}'.`,
@@ -74,8 +74,9 @@ class EagerExecutable<Input extends string, Output extends string> implements Ex
     inputs: Readonly<Record<Input, HostTensor | DeviceTensor>>,
   ): Promise<Record<Output, DeviceTensor>> {
     checkInputs(this.definition, inputs);
-    await this.activate();
     const loaded = await this.loadFrozen(inputs);
+    // Last: the choice of backend is global, and another engine may have changed it while weights were read.
+    await this.activate();
     const outputs = tf.tidy(() => {
       const tensors = this.toTensors(inputs);
       return this.definition.compute(tensors, (name) => loaded(name));
@@ -96,6 +97,7 @@ class EagerExecutable<Input extends string, Output extends string> implements Ex
     const ready = new Map<string, tf.Tensor>();
     for (const name of this.wanted ?? []) ready.set(name, await this.load(name));
     for (;;) {
+      await this.activate();
       const missing = this.firstMissing(inputs, ready);
       if (missing === undefined) break;
       for (const name of missing) ready.set(name, await this.load(name));
@@ -135,9 +137,10 @@ class EagerExecutable<Input extends string, Output extends string> implements Ex
     const key = `${place.file}:${place.byteOffset}:${place.shape.join('x')}`;
     let tensor = this.cache.get(key);
     if (tensor === undefined) {
-      tensor = readFrozenValues(place).then((values) =>
-        tf.keep(tf.tensor(values, [...place.shape], 'float32')),
-      );
+      tensor = readFrozenValues(place).then(async (values) => {
+        await this.activate();
+        return tf.keep(tf.tensor(values, [...place.shape], 'float32'));
+      });
       this.cache.set(key, tensor);
     }
     return tensor;
