@@ -231,7 +231,7 @@ class Tuning {
         },
         step,
       );
-    const { loss } = await training.advance(order.batch(step), learningRate);
+    const loss = await lossOfStep(training, order, step, learningRate);
     current.steps = step;
     if (!Number.isFinite(loss)) {
       current.diverged = true;
@@ -395,6 +395,21 @@ class Tuning {
       loss,
       metric: metric ?? current.best?.metric ?? null,
     });
+  }
+}
+
+/** NaN where the model says that the step diverged: other settings of the grid may still do. */
+async function lossOfStep(
+  training: Training,
+  order: TrainingOrder,
+  step: number,
+  learningRate: number,
+): Promise<number> {
+  try {
+    return (await training.advance(order.batch(step), learningRate)).loss;
+  } catch (error) {
+    if (error instanceof DeltaloomError && error.code === 'training-diverged') return Number.NaN;
+    throw error;
   }
 }
 

@@ -1,0 +1,202 @@
+import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Engine } from '../../src/engine/contract.js';
+import { openEngine } from '../../src/engine/index.js';
+import { executeJob } from '../../src/study/execute.js';
+import type { JobOutcome, JobProgress, JobRequest } from '../../src/study/jobs.js';
+import { preflight } from '../../src/study/preflight.js';
+import { studyReport } from '../../src/study/report/report.js';
+import { readSnapshot } from '../../src/study/snapshot.js';
+import { studyStatus } from '../../src/study/status.js';
+import { studyWeights } from '../../src/study/study-weights.js';
+import { contentOfStudy, copyInputs, writeTinyStudy } from '../support/tiny-study.js';
+
+const TUNE_COPY: JobRequest = {
+  kind: 'tune',
+  tasks: ['copy'],
+  deltaName: 'adapter',
+  role: 'source',
+  initialisation: { kind: 'random' },
+};
+
+// One study, looked at from all sides: the tests go on where the one before stopped.
+let root: string;
+let study: string;
+let engine: Engine;
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'deltaloom-run-'));
+  study = join(root, 'study');
+  await writeTinyStudy(study);
+  engine = await openEngine({ device: 'cpu', threads: 1 });
+});
+afterAll(async () => {
+  await engine.dispose();
+  await rm(root, { recursive: true, force: true });
+});
+
+function execute(
+  directory: string,
+  request: JobRequest,
+  options: { signal?: AbortSignal; progress?: (progress: JobProgress) => void } = {},
+): Promise<JobOutcome> {
+  return executeJob(directory, request, {
+    signal: options.signal ?? new AbortController().signal,
+    progress: options.progress ?? (() => undefined),
+    log: () => undefined,
+    engine: () => Promise.resolve(engine),
+  });
+}
+
+describe('a whole study', { timeout: 300_000 }, () => {
+  it('is in order before it begins', async () => {
+    expect(await preflight(study)).toEqual([]);
+  });
+
+  it('runs: sources, scores, merges, targets from every initialisation', async () => {
+    const outcome = await execute(study, { kind: 'run' });
+    const { runs, matrices, merges, problems } = await readSnapshot(study);
+    expect(problems).toEqual([]);
+    expect(runs.filter(({ role }) => role === 'source')).toHaveLength(3);
+    expect(matrices.map(({ method, cells }) => [method, cells.length])).toEqual([
+      ['loss', 9],
+      ['weight-cosine', 9],
+    ]);
+    // average, best source, two methods for all; group for the two of a group.
+    expect(merges).toHaveLength(3 * 4 + 2);
+    const targets = runs.filter(({ role }) => role === 'target');
+    expect(targets).toHaveLength(3 + merges.length);
+    for (const run of targets) {
+      expect(run.status).toBe('done');
+      expect(run.results.testExamples).toBe(5);
+      expect(run.curve.dev.at(-1)?.step).toBe(6);
+    }
+    expect(outcome.computed).toBe(3 + 18 + 14 + 3 + 14);
+  });
+
+  it('does no work the second time, and opens no engine', async () => {
+    const outcome = await executeJob(
+      study,
+      { kind: 'run' },
+      {
+        signal: new AbortController().signal,
+        progress: () => undefined,
+        log: () => undefined,
+        engine: () => Promise.reject(new Error('no engine should be needed')),
+      },
+    );
+    expect(outcome.computed).toBe(0);
+    expect(outcome.reused).toBe(52);
+  });
+
+  it('gives the same bytes from the same inputs, also when it was cancelled on the way', async () => {
+    const second = join(root, 'second');
+    await copyInputs(study, second);
+    const stop = new AbortController();
+    let steps = 0;
+    const cancelled = execute(
+      second,
+      { kind: 'run' },
+      {
+        signal: stop.signal,
+        progress: ({ step }) => {
+          if (step !== undefined && ++steps === 13) stop.abort(new Error('enough'));
+        },
+      },
+    );
+    await expect(cancelled).rejects.toThrow('enough');
+    const runs = (await readSnapshot(second)).runs;
+    expect(runs.map(({ status }) => status).sort()).toEqual(['cancelled', 'done']);
+    expect(runs.find(({ status }) => status === 'cancelled')?.checkpoint).not.toBeNull();
+    await execute(second, { kind: 'run' });
+    expect(await contentOfStudy(second)).toEqual(await contentOfStudy(study));
+  });
+
+  it('shows weights without a checkpoint, results and a report in one file', async () => {
+    const chosen = await studyWeights(study, {
+      target: 'copy',
+      deltaName: 'adapter',
+      by: { kind: 'score', method: 'loss', granularity: 'model' },
+    });
+    expect(chosen.sources).toEqual(["it's", 'last letter']);
+    const report = studyReport(await readSnapshot(study));
+    expect(report).toContain('it&#39;s');
+    expect(report).not.toMatch(/<script|src=|href=/);
+  });
+
+  it('evaluates a checkpoint and the bare backbone once', async () => {
+    const [run] = (await readSnapshot(study)).runs.filter(({ role }) => role === 'source');
+    const request: JobRequest = {
+      kind: 'evaluate',
+      task: 'copy',
+      deltaName: 'adapter',
+      checkpoint: run?.checkpoint?.path ?? '',
+      split: 'test',
+    };
+    expect((await execute(study, request)).computed).toBe(1);
+    expect((await execute(study, request)).reused).toBe(1);
+    expect((await execute(study, { ...request, checkpoint: null })).computed).toBe(1);
+  });
+
+  it('says that a source is stale when its data changed, and does only what depends on it', async () => {
+    await appendFile(join(study, 'tasks', 'copy', 'copy_16_42_train.tsv'), 'abca\ta\n');
+    const { deltas } = await studyStatus(study);
+    const sources = deltas[0]?.pieces.find(({ kind }) => kind === 'sources');
+    expect(sources?.counts).toMatchObject({ done: 2, stale: 1 });
+    expect(sources?.details[0]?.reason).toBe('the train data changed');
+    const outcome = await execute(study, { kind: 'run' });
+    expect(outcome.computed).toBeGreaterThan(0);
+    expect(outcome.reused).toBeGreaterThan(0);
+  });
+
+  it('refuses a checkpoint that was overwritten, naming it, and the study mends it', async () => {
+    const [merge] = (await readSnapshot(study)).merges;
+    const path = merge?.checkpoint.path ?? '';
+    await writeFile(join(study, path), 'garbage');
+    expect((await preflight(study)).map(({ code, file }) => [code, file])).toContainEqual([
+      'checkpoint-changed',
+      path,
+    ]);
+    await execute(study, { kind: 'run' });
+    expect((await preflight(study)).filter(({ severity }) => severity === 'error')).toEqual([]);
+  });
+
+  it('names what is wrong with weird task files, before and while working', async () => {
+    const weird = join(root, 'weird');
+    await copyInputs(study, weird);
+    const file = join(weird, 'tasks', 'copy', 'copy_16_42_train.tsv');
+    await writeFile(file, '\ufeffabcd\ta\r\n\r\nno tab here\r\n');
+    expect(await preflight(weird)).toMatchObject([
+      {
+        severity: 'error',
+        code: 'task-line-without-answer',
+        line: 3,
+        file: 'tasks/copy/copy_16_42_train.tsv',
+      },
+    ]);
+    await expect(execute(weird, { kind: 'run' })).rejects.toMatchObject({
+      code: 'task-line-without-answer',
+      place: { file: 'tasks/copy/copy_16_42_train.tsv', line: 3 },
+    });
+    await writeFile(file, '\ufeffabcd\ta\r\n\r\nabca\ta\r\n');
+    await execute(weird, TUNE_COPY);
+    await rm(join(weird, 'tasks', 'copy', 'copy_16_42_dev.tsv'));
+    const lastKept = await execute(weird, TUNE_COPY);
+    const record = JSON.parse(await readFile(join(weird, lastKept.records[0] ?? ''), 'utf8')) as {
+      results: { dev: number | null; steps: number };
+    };
+    expect(record.results).toMatchObject({ dev: null, steps: 6 });
+  });
+
+  it('records a tuning that diverges as failed, with what to do', async () => {
+    const diverging = join(root, 'diverging');
+    await copyInputs(study, diverging);
+    const request: JobRequest = { ...TUNE_COPY, learningRates: [1e38] };
+    await expect(execute(diverging, request)).rejects.toMatchObject({ code: 'tuning-diverged' });
+    expect((await readSnapshot(diverging)).runs).toMatchObject([
+      { status: 'failed', error: { code: 'tuning-diverged' }, checkpoint: null },
+    ]);
+  });
+});
