@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, constants, link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -95,6 +95,8 @@ async function acquire(
 
 async function makeFolder(directory: string): Promise<void> {
   try {
+    // Asked first: on a read-only file system mkdir reports a missing folder.
+    await access(directory, constants.W_OK);
     await mkdir(join(directory, DATA_FOLDER), { recursive: true });
   } catch (error) {
     throw notWritable(error, directory);
