@@ -14,7 +14,7 @@ export function generator(seed: number): (below: number) => number {
   };
 }
 
-export function randomRow(row: number, source: number, target: number, vocabulary: number): LabelledRow {
+function randomRow(row: number, source: number, target: number, vocabulary: number): LabelledRow {
   const draw = generator(row + 1);
   const ids = (length: number): Int32Array => Int32Array.from({ length }, () => 3 + draw(vocabulary - 3));
   return { row, input: ids(source), label: ids(target) };

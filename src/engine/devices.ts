@@ -6,7 +6,7 @@ import { DEVICE_IDS, type DeviceId, type DeviceReport, type Engine, type EngineO
 import { EagerEngine } from './eager.js';
 import { defaultThreads, OnnxRuntimeEngine } from './onnxruntime.js';
 
-export interface Probe {
+interface Probe {
   readonly usable: boolean;
   readonly reason: string;
 }

@@ -12,10 +12,7 @@ export async function readFrozenValues(tensor: FrozenTensor): Promise<Float32Arr
     while (done < bytes.length) {
       const { bytesRead } = await file.read(bytes, done, bytes.length - done, tensor.byteOffset + done);
       if (bytesRead === 0) {
-        throw new DeltaloomError('weights-truncated', `The file ends inside the weight '${tensor.name}'.`, {
-          place: { file: tensor.file, at: tensor.name },
-          remedy: 'Copy the backbone again; this file is incomplete.',
-        });
+        throw truncatedWeights(tensor);
       }
       done += bytesRead;
     }
@@ -23,4 +20,12 @@ export async function readFrozenValues(tensor: FrozenTensor): Promise<Float32Arr
     await file.close();
   }
   return values;
+}
+
+/** The error of a weight whose bytes are not all there. */
+export function truncatedWeights({ name, file }: FrozenTensor): DeltaloomError {
+  return new DeltaloomError('weights-truncated', `The file ends inside the weight '${name}'.`, {
+    place: { file, at: name },
+    remedy: 'Copy the backbone again; this file is incomplete.',
+  });
 }

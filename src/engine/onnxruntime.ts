@@ -1,4 +1,4 @@
-import { realpath } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type * as OnnxRuntimeModule from 'onnxruntime-node';
@@ -15,6 +15,7 @@ import type {
   HostTensor,
   Program,
 } from './contract.js';
+import { truncatedWeights } from './frozen-values.js';
 import { outputName } from './onnx/graph-builder.js';
 import { checkInputs, isDeviceTensor } from './run-inputs.js';
 import { Lowering, type Flavour } from './tracing/lowering.js';
@@ -136,7 +137,11 @@ class OnnxRuntimeExecutable<Input extends string, Output extends string> impleme
   }
 
   private toOrt(value: HostTensor | DeviceTensor): OrtTensor {
-    if (!isDeviceTensor(value)) return new this.runtime.Tensor(value.dtype, value.data, [...value.shape]);
+    if (!isDeviceTensor(value)) {
+      // ONNX Runtime refuses memory that is shared between threads.
+      const data = value.data.buffer instanceof ArrayBuffer ? value.data : value.data.slice();
+      return new this.runtime.Tensor(value.dtype, data, [...value.shape]);
+    }
     if (value instanceof OnnxRuntimeTensor) return value.tensor;
     throw new DeltaloomError(
       'engine-foreign-tensor',
@@ -179,13 +184,17 @@ async function locate(
   frozen: FrozenTensors,
 ): Promise<{ located: FrozenTensors; folder: string | undefined }> {
   const real = new Map<string, string>();
+  const sizes = new Map<string, number>();
   const located = new Map<string, FrozenTensor>();
   for (const [name, tensor] of frozen) {
     let file = real.get(tensor.file);
     if (file === undefined) {
       file = await realpath(tensor.file);
       real.set(tensor.file, file);
+      sizes.set(file, (await stat(file)).size);
     }
+    // ONNX Runtime's own message names neither the file nor the weight.
+    if (tensor.byteOffset + tensor.byteLength > (sizes.get(file) ?? 0)) throw truncatedWeights(tensor);
     located.set(name, { ...tensor, file });
   }
   const folders = new Set([...real.values()].map((file) => path.dirname(file)));

@@ -1,4 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../src/engine/contract.js';
 import { openEngine } from '../../src/engine/index.js';
@@ -190,6 +193,22 @@ describe('a compiled program equals the eager one', () => {
         { x: floats([1, 5, 4]), w: floats([4, 4], 3), bias: floats([1, 1, 4], 5) },
       ],
     );
+  });
+
+  it('says which weight a file is too short for', async () => {
+    const file = path.join(await mkdtemp(path.join(os.tmpdir(), 'deltaloom-compiled-')), 'weights.bin');
+    await writeFile(file, Buffer.alloc(12));
+    await expect(
+      compiled.compile(
+        {
+          name: 'short',
+          inputs: { x: { dtype: 'float32', shape: [2, 2] } },
+          outputs: ['y'],
+          compute: ({ x }, frozen) => ({ y: tf.matMul(x, frozen('w')) }),
+        },
+        new Map([['w', { name: 'w', shape: [2, 2], file, byteOffset: 0, byteLength: 16 }]]),
+      ),
+    ).rejects.toThrow("ends inside the weight 'w'");
   });
 
   it('says which kernel it does not know', async () => {

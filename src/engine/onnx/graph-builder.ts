@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { Dimension, ElementType, FrozenTensor } from '../contract.js';
 import { ATTRIBUTE_TYPE, DATA_TYPE, encodeModel, EXTERNAL, type OnnxElementType } from './schema.js';
 
-/** Attributes of a node; a number is an int attribute unless wrapped by `float()`. */
+/** Attributes of a node; a bare number is an int attribute. */
 export type AttributeValue = number | string | readonly number[] | { readonly float: number };
 
 const OPSET = 20;
@@ -123,20 +123,11 @@ export class OnnxGraphBuilder {
       },
     });
   }
-
-  get nodeCount(): number {
-    return this.nodes.length;
-  }
 }
 
 /** How the output `name` of a program is called in its graph. */
 export function outputName(name: string): string {
   return `out:${name}`;
-}
-
-/** Marks a number as a float attribute. */
-export function float(value: number): { readonly float: number } {
-  return { float: value };
 }
 
 function attribute(name: string, value: AttributeValue): Record<string, unknown> {

@@ -1,4 +1,5 @@
 import { backend_util, slice_util, util } from '@tensorflow/tfjs';
+import { DeltaloomError } from '../../core/errors.js';
 import type { ElementType } from '../contract.js';
 import type { TracedTensor } from './graph.js';
 
@@ -55,7 +56,7 @@ const reduction: Inference = (inputs, attributes) => {
 };
 
 /** Variadic kernels (Concat, Pack, AddN) come with inputs named '0', '1', ... */
-export function variadicInputs(inputs: Inputs): TracedTensor[] {
+function variadicInputs(inputs: Inputs): TracedTensor[] {
   return Object.entries(inputs)
     .filter(([name]) => /^\d+$/.test(name))
     .sort(([a], [b]) => Number(a) - Number(b))
@@ -174,7 +175,10 @@ export const KERNEL_SHAPES: Readonly<Record<string, Inference>> = {
     const batch = (batchDims as number | undefined) ?? 0;
     const at = normaliseAxis(axis as number, x.shape.length);
     if (batch !== 0 && batch !== at)
-      throw new Error('gather along a later axis than the first of a batch can not be traced.');
+      throw new DeltaloomError(
+        'trace-unknown-kernel',
+        'The kernel GatherV2 can not be compiled along a later axis than the first after its batch axes.',
+      );
     const { shape } = input(inputs, 'indices');
     return {
       dtype: x.dtype,
