@@ -35,6 +35,7 @@ export async function ensureVsCode(log: (line: string) => void): Promise<VsCodeI
     await rename(unfinished, directory);
   }
   const vscode = path.join(directory, 'package', 'lib', 'vscode');
+  await addFileWatcher(vscode);
   const manifest = JSON.parse(await readFile(path.join(vscode, 'package.json'), 'utf8')) as {
     version: string;
   };
@@ -80,6 +81,27 @@ async function install(directory: string): Promise<void> {
     await rm(path.join(vscode, unused), { recursive: true, force: true });
   }
   await writeFile(path.join(directory, 'ready'), '');
+}
+
+/**
+ * VS Code sees changes below a folder through one native package, which is left out with the other optional ones; the
+ * registry has it built for every platform.
+ */
+async function addFileWatcher(vscode: string): Promise<void> {
+  const name = `watcher-${process.platform}-${process.arch}${process.platform === 'linux' ? '-glibc' : ''}`;
+  const scope = path.join(vscode, 'node_modules', '@parcel');
+  const place = path.join(scope, name);
+  if (existsSync(place)) return;
+  const { version } = JSON.parse(await readFile(path.join(scope, 'watcher', 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  const unfinished = `${place}.${process.pid}.unfinished`;
+  await mkdir(unfinished, { recursive: true });
+  await npm(['pack', `@parcel/${name}@${version}`], unfinished);
+  const [archive = ''] = await readdir(unfinished);
+  await run('tar', ['xzf', archive], { cwd: unfinished });
+  await rename(path.join(unfinished, 'package'), place);
+  await rm(unfinished, { recursive: true, force: true });
 }
 
 async function npm(args: readonly string[], cwd: string): Promise<void> {

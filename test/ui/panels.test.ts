@@ -241,6 +241,7 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
     await panel.locator('bar-picture canvas').waitFor({ timeout: 60_000 });
     await choose('Target', 'count_06');
     await choose('Method', /^\s*Loss\s*$/);
+    await choose('Order', 'Most similar first');
     const slider = panel.locator('#temperature');
     const target = 'count_06';
     for (const position of [500, 620, 250]) {

@@ -4,7 +4,7 @@ import { SCORE_METHOD_INFO, type ScoreMethod } from '../../src/core/methods.js';
 import type { ResultCell, ResultsTable } from '../../src/core/results.js';
 import { spearman } from '../../src/core/statistics.js';
 import type { Arrangement } from '../../src/extension/panels/messages.js';
-import { partValues, type ScoreSheet } from './heatmap.js';
+import type { ScoreSheet } from './heatmap.js';
 import type { TableModel } from './table.js';
 
 /** A target's row of scores as averaging weights, and methods side by side. Pure. */
@@ -195,12 +195,11 @@ function scoredRow(
   target: string,
   part: number,
 ): { task: string; value: number | null }[] | null {
-  const { targets, sources } = sheet.summary;
+  const { targets, sources, parts } = sheet.summary;
   const i = targets.indexOf(target);
   if (i < 0) return null;
-  const values = partValues(sheet, part);
   return sources.map((task, j) => {
-    const value = values[i * sources.length + j] ?? Number.NaN;
+    const value = sheet.values.values[(i * sources.length + j) * parts.length + part] ?? Number.NaN;
     return { task, value: Number.isFinite(value) ? value : null };
   });
 }

@@ -1,4 +1,5 @@
 import { html, nothing, type TemplateResult } from 'lit';
+import { guard } from 'lit/directives/guard.js';
 import { SCORE_METHOD_INFO } from '../../src/core/methods.js';
 import type { JobStatus, StudyView } from '../../src/extension/panels/messages.js';
 import { button, notice, select, switcher } from '../controls.js';
@@ -295,7 +296,12 @@ function methods(store: Store, study: StudyView, deltaName: string, target: stri
   if (loaded.length < ids.length) return html`<p class="muted" role="status">Reading the other methods…</p>`;
   const table = resultTables(study, 'test').find((candidate) => candidate.deltaName === deltaName) ?? null;
   const compared = comparison(listOf(...loaded), target, table);
-  const tables = methodTables(compared, target, table === null ? '' : tableKey(table));
+  // Nothing here depends on the temperature slider: its frames must not pay for these tables.
+  return html`${guard([compared], () => methodsSection(compared, target, table === null ? '' : tableKey(table)))}`;
+}
+
+function methodsSection(compared: MethodComparison, target: string, results: string): TemplateResult {
+  const tables = methodTables(compared, target, results);
   return html`<section>
     <h2>Methods side by side for ${target}</h2>
     ${
