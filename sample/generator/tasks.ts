@@ -1,15 +1,7 @@
 import type { Random } from '../../src/model/random.js';
-import { chance, pick } from './language.js';
+import { chance, pick, pickSeveral } from './language.js';
 import { POLARITY_LABELS, REVIEW_DOMAINS, VERDICT_LABELS } from './lexicon.js';
-import {
-  comparisonOf,
-  factSentence,
-  factsOf,
-  opinionSentence,
-  type Fact,
-  type FactKind,
-  type Measure,
-} from './sentences.js';
+import { comparisonOf, factSentence, factsOf, type Fact, type FactKind, type Measure } from './sentences.js';
 
 export interface TaskExample {
   readonly input: string;
@@ -28,6 +20,7 @@ export interface SampleTask {
 /** Facts in a question: three, so that guessing among them gives a third. */
 const FACTS = 3;
 
+/** Two parts of a thing, one praised and one blamed: the verdict on the one that is asked for. */
 function reviewTask(kind: keyof typeof REVIEW_DOMAINS): SampleTask {
   const domain = REVIEW_DOMAINS[kind];
   return {
@@ -35,9 +28,14 @@ function reviewTask(kind: keyof typeof REVIEW_DOMAINS): SampleTask {
     group: 'sentiment',
     labels: POLARITY_LABELS,
     example: (random, label) => {
-      const sentences = [opinionSentence(random, domain, label === 'positive', 0)];
-      if (chance(random, 0.5)) sentences.push(pick(random, domain.neutral));
-      return { input: random.shuffle(sentences).join(' '), answer: label };
+      const [asked = '', other = ''] = pickSeveral(random, domain.aspects, 2);
+      const isGood = label === 'positive';
+      const sentences = [
+        `The ${asked} was ${pick(random, isGood ? domain.good : domain.bad)}.`,
+        `The ${other} was ${pick(random, isGood ? domain.bad : domain.good)}.`,
+      ];
+      if (chance(random, 0.3)) sentences.push(pick(random, domain.neutral));
+      return { input: `${random.shuffle(sentences).join(' ')} The ${asked}?`, answer: label };
     },
   };
 }
