@@ -1,6 +1,6 @@
 import { listDevices } from '../engine/index.js';
 import { executeJob } from '../study/execute.js';
-import { readSnapshot } from '../study/snapshot.js';
+import { preflight } from '../study/preflight.js';
 import { EngineHolder } from './engine-holder.js';
 import { inspectCheckpoint } from './inspect-checkpoint.js';
 import { serveOverPipes } from './serve.js';
@@ -13,7 +13,7 @@ serveOverPipes({
   execute: (job, hooks) =>
     executeJob(job.study, job.request, { ...hooks, engine: () => engines.get(job.compute, hooks.log) }),
   devices: () => listDevices(),
-  check: async (study) => (await readSnapshot(study)).problems,
+  check: (study) => preflight(study),
   inspect: inspectCheckpoint,
   onDeviceOpened: (listener) => engines.onOpened(listener),
   release: () => engines.release(),

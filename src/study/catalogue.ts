@@ -31,7 +31,7 @@ export async function readCatalogue(
   }));
 }
 
-export function groupsOf(task: string, configuration: StudyConfiguration): string[] {
+function groupsOf(task: string, configuration: StudyConfiguration): string[] {
   return Object.entries(configuration.groups)
     .filter(([, members]) => members.includes(task))
     .map(([name]) => name);

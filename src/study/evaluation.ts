@@ -85,7 +85,7 @@ function labelled({ tokens }: Examples, compatibility: Compatibility): LabelledR
 }
 
 /** Cuts rows into batches of like length, the longest first: memory is asked for once, at the start. */
-export function batchesByLength(rows: readonly LabelledRow[]): LabelledRow[][] {
+function batchesByLength(rows: readonly LabelledRow[]): LabelledRow[][] {
   const sorted = [...rows].sort(
     (a, b) => b.input.length - a.input.length || b.label.length - a.label.length || a.row - b.row,
   );

@@ -23,7 +23,7 @@ export interface InitialisedStudy {
   readonly tasks: number;
 }
 
-export const SCHEMA_FILE = 'deltaloom.schema.json';
+const SCHEMA_FILE = 'deltaloom.schema.json';
 
 /** Folders looked into below the study's, with their levels. */
 const SEARCH_DEPTH = 3;

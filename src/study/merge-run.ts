@@ -1,12 +1,6 @@
 import { sourceTasks } from './catalogue.js';
 import type { JobRequest } from './jobs.js';
-import {
-  decideMerge,
-  mergeForTarget,
-  type MergeCandidate,
-  type MergeDecision,
-  type MergeRequest,
-} from './merging/index.js';
+import { decideMerge, mergeForTarget, type MergeCandidate, type MergeRequest } from './merging/index.js';
 import { checkpointPath, mergeRecordPath } from './paths.js';
 import { SourceFinder, type FinishedRun } from './planned-runs.js';
 import type { MergeRecord } from './records.js';
@@ -39,12 +33,6 @@ export async function runMerge(
     provenance: () => session.provenance(),
     signal: session.context.signal,
   });
-}
-
-/** The weights that a merge would have; nothing is written. */
-export async function planMerge(session: StudySession, job: MergeJob): Promise<MergeDecision> {
-  session.task(job.target);
-  return decideMerge(await mergeRequest(session, job, new SourceFinder(session)));
 }
 
 async function mergeRequest(

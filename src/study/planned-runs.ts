@@ -176,7 +176,7 @@ export class SourceFinder {
   }
 }
 
-export function isImported(run: RunRecord): boolean {
+function isImported(run: RunRecord): boolean {
   return run.role === 'source' && run.tuning === null;
 }
 

@@ -2,7 +2,6 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import type { Granularity, ScoreMethod } from '../core/methods.js';
-import { GRANULARITIES, SCORE_METHODS } from '../core/methods.js';
 import { systemErrorCode, writeFileAtomically } from '../formats/atomic-file.js';
 import {
   DATA_FOLDER,
@@ -82,17 +81,6 @@ export class StudyStore {
   async writeMatrix(matrix: ScoreMatrix): Promise<void> {
     const path = matrixPath(matrix.deltaName, matrix.method, matrix.granularity);
     await this.write(path, scoreMatrixSchema.parse(matrix));
-  }
-
-  /** All matrices of one delta that can be read. */
-  async readMatricesOf(deltaName: string): Promise<ScoreMatrix[]> {
-    const wanted = SCORE_METHODS.flatMap((method) =>
-      GRANULARITIES.map((granularity) => ({ method, granularity })),
-    );
-    const found = await Promise.all(
-      wanted.map(({ method, granularity }) => this.readMatrix(deltaName, method, granularity)),
-    );
-    return found.filter((matrix) => matrix !== null);
   }
 
   absolute(path: string): string {
@@ -209,11 +197,6 @@ async function entriesOf(folder: string, recursive: boolean): Promise<string[]> 
     if (systemErrorCode(error) === 'ENOENT') return [];
     throw error;
   }
-}
-
-/** Removes the state of finished work. */
-export async function removeCache(directory: string, path: string): Promise<void> {
-  await rm(join(directory, path), { recursive: true, force: true });
 }
 
 /** An id that says something and is unique by its key: words, then the first 8 digits of the key. */

@@ -235,7 +235,7 @@ async function tuneFrom(
 }
 
 /** The weights that a tuning starts from. */
-export async function startingDelta(
+async function startingDelta(
   session: StudySession,
   model: Model,
   start: StartingPoint,
