@@ -216,3 +216,15 @@ function generator(seed: number): () => number {
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
 }
+
+/** A few examples of every task, so that the command line finds the study whole. */
+export async function writeTasks(directory: string, tasks: readonly string[]): Promise<void> {
+  for (const task of tasks) {
+    const folder = path.join(directory, 'tasks', task);
+    await mkdir(folder, { recursive: true });
+    for (const split of ['train', 'dev', 'test']) {
+      const lines = ['yes', 'no'].map((answer, i) => `${task} example ${i} of ${split}\t${answer}\n`);
+      await writeFile(path.join(folder, `${task}_16_42_${split}.tsv`), lines.join(''));
+    }
+  }
+}

@@ -7,8 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { averagingWeights } from '../../src/core/averaging-weights.js';
 import type { ScoreMatrix } from '../../src/study/records.js';
 import { findChromium } from '../harness/chromium.js';
-import { THEMES, Workbench, type ThemeName } from '../harness/workbench.js';
-import { exampleStudy, matrixFile, writeJson, writeStudy } from '../support/example-study.js';
+import { PROJECT_ROOT, THEMES, Workbench, type ThemeName } from '../harness/workbench.js';
+import { exampleStudy, matrixFile, writeJson, writeStudy, writeTasks } from '../support/example-study.js';
 
 /** The panels in the real editor, on a study with a history of its own. */
 
@@ -31,6 +31,7 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
     git('config', 'user.email', 'ada@example.org');
     await writeFile(path.join(folder, 'train.py'), 'print("tune")\n');
     await writeStudy(folder, first);
+    await writeTasks(folder, first.tasks);
     const oldest = commitAll('Tune sources, score every pair');
     await writeMatrix(second.matrices[0]);
     hashes = [oldest, commitAll('Score by loss on more examples')];
@@ -264,6 +265,25 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
     const row = panel.locator('tbody tr', { hasText: 'count_04' }).first();
     const weight = weightsOf(second.matrices[0], target, 0.1).get('count_04') ?? 0;
     expect((await row.locator('td').allInnerTexts())[1]).toBe(weight.toFixed(4));
+    const told = JSON.parse(
+      execFileSync(
+        process.execPath,
+        [
+          path.join(PROJECT_ROOT, 'dist', 'cli.js'),
+          'weights',
+          '--target',
+          target,
+          '--method',
+          'loss',
+          '--json',
+        ],
+        { cwd: folder, encoding: 'utf8' },
+      ),
+    ) as { sources: string[]; weights: number[][] };
+    for (const [i, source] of told.sources.entries()) {
+      const shown = panel.locator('tbody tr', { hasText: source }).first().locator('td').nth(1);
+      expect(await shown.innerText()).toBe(told.weights[0]?.[i]?.toFixed(4));
+    }
     await panel.getByRole('button', { name: 'Picture' }).first().click();
     await panel.locator('h2', { hasText: 'Methods side by side' }).waitFor();
     await bench.screenshot('weights');
@@ -302,7 +322,7 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
     await bench.runCommand('Deltaloom: Commit Results…');
     await expect.poll(() => bench.quickInput().inputValue()).toBe('Score 8 tasks by EL2N');
     await bench.page.keyboard.press('Enter');
-    await expect.poll(() => git('rev-parse', 'HEAD'), { timeout: 20_000 }).not.toBe(before);
+    await expect.poll(() => git('rev-parse', 'HEAD')).not.toBe(before);
     expect(git('show', '--format=%s', '--name-only', 'HEAD')).toBe(
       'Score 8 tasks by EL2N\n\n.deltaloom/scores/adapter/el2n.model.json',
     );
@@ -315,7 +335,7 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
       .frameLocator('iframe#active-frame');
     await choose('Method', /^\s*EL2N\s*$/);
     await expect
-      .poll(() => options('Showing').then((texts) => texts.join('\n')), { timeout: 20_000 })
+      .poll(() => options('Showing').then((texts) => texts.join('\n')))
       .toContain(`${git('rev-parse', 'HEAD').slice(0, 7)} Score 8 tasks by EL2N`);
   });
 
@@ -323,7 +343,7 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
     const other = exampleStudy({ tasks: TASKS, methods: METHODS, seed: 21 });
     await writeMatrix(other.matrices[1]);
     const value = valueOf(other.matrices[1], 'compare_00', 'compare_02');
-    await expect.poll(() => readOut(0, 2), { timeout: 20_000 }).toContain(value.toFixed(4));
+    await expect.poll(() => readOut(0, 2)).toContain(value.toFixed(4));
   });
 
   it('follows the theme at once', async () => {
@@ -339,7 +359,7 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
         });
     const dark = await colour();
     await writeSettings('light');
-    await expect.poll(() => colour(), { timeout: 20_000 }).not.toBe(dark);
+    await expect.poll(() => colour()).not.toBe(dark);
     for (const theme of Object.keys(THEMES) as ThemeName[]) {
       await writeSettings(theme);
       await bench.page.waitForTimeout(1200);
