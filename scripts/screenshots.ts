@@ -16,7 +16,11 @@ const made = spawnSync(process.execPath, ['--import', 'tsx', 'scripts/sample-his
 });
 if (made.status !== 0) throw new Error('The sample study could not be prepared; the message is above.');
 
-const workbench = await Workbench.launch({ folder: study, theme: 'dark', viewport: { width: 1500, height: 900 } });
+const workbench = await Workbench.launch({
+  folder: study,
+  theme: 'dark',
+  viewport: { width: 1500, height: 900 },
+});
 try {
   const { page } = workbench;
   await workbench.openView('Deltaloom');

@@ -3,8 +3,6 @@ import type { DeviceId, DeviceReport, Engine, EngineOptions } from './contract.j
 import { DEVICES, deviceById, type Device } from './devices.js';
 import { productSeconds } from './device-speed.js';
 
-export { defaultThreads } from './onnxruntime.js';
-
 /** Every device with the reason why it is or is not usable here. Nothing is started that could take long. */
 export function listDevices(): Promise<DeviceReport[]> {
   return Promise.all(DEVICES.map(report));

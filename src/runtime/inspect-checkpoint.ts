@@ -86,10 +86,7 @@ async function readReference(file: string): Promise<ReadCheckpoint> {
     format: 'pytorch',
     settings: null,
     metadata: Object.fromEntries(
-      entries.map(([name, value]) => [
-        String(name),
-        typeof value === 'string' ? value : JSON.stringify(value),
-      ]),
+      entries.map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]),
     ),
     tensors: [...tensors].map(([name, { shape }]) => ({ name, dtype: 'F32', shape })),
     values: tensors,
