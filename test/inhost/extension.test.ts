@@ -1,0 +1,237 @@
+import assert from 'node:assert/strict';
+import { access, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import * as vscode from 'vscode';
+import type { Services } from '../../src/extension/services.js';
+import { COMMANDS, EXTENSION_ID } from '../../src/extension/identifiers.js';
+import { hasEnded, type JobView } from '../../src/runtime/protocol.js';
+import { makeLargeRecords, makeRecords, writeStudy } from '../extension/make-study.js';
+
+/** Inside a real extension host, with the real runtime process. The workspace is a copy, filled by the suite. */
+
+const extension = vscode.extensions.getExtension<Services>(EXTENSION_ID);
+const folder = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath ?? '';
+let services: Services;
+let activationMs = 0;
+
+async function until<T>(
+  read: () => T | undefined | Promise<T | undefined>,
+  what: string,
+  seconds = 60,
+): Promise<T> {
+  const end = Date.now() + seconds * 1000;
+  for (;;) {
+    const found = await read();
+    if (found !== undefined) return found;
+    if (Date.now() > end) throw new Error(`Never happened: ${what}.`);
+    await delay(100);
+  }
+}
+
+function study(): Services['studies']['studies'][number] {
+  const found = services.studies.studies.find(({ directory }) => directory === folder);
+  if (found === undefined) throw new Error('The study was not found.');
+  return found;
+}
+
+before(async function () {
+  this.timeout(120_000);
+  assert.ok(extension, 'the extension is installed');
+  await writeStudy(folder, makeRecords());
+  await linkSampleBackbone();
+  const start = performance.now();
+  const alreadyActive = extension.isActive;
+  services = await extension.activate();
+  if (!alreadyActive) activationMs = performance.now() - start;
+  await until(() => (services.studies.ready ? true : undefined), 'the first reading');
+  await services.studies.refresh();
+});
+
+/** The sample's backbone, by an absolute path in the configuration: nothing is copied. */
+async function linkSampleBackbone(): Promise<void> {
+  const file = path.join(folder, 'deltaloom.json');
+  const configuration = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
+  const sample = path.join(extension?.extensionPath ?? '', 'sample', 'backbone');
+  configuration['backbone'] = sample;
+  configuration['lengths'] = { input: 32, output: 8 };
+  const tuning = { steps: 60, validateEvery: 10, logEvery: 5, patience: 0, dropout: 0 };
+  configuration['targets'] = { shots: 16, seeds: [13], tuning };
+  configuration['sources'] = { shots: 16, dataSeed: 13, tuning: { ...tuning, steps: 100_000 } };
+  await writeFile(file, JSON.stringify(configuration, null, 2));
+}
+
+describe('the extension', () => {
+  it('activates quickly', () => {
+    assert.ok(extension?.isActive);
+    // The bundle's first reading from a cold disk is the machine's, not ours: a generous bound for a busy one.
+    assert.ok(activationMs < 2000, `activation took ${activationMs} ms`);
+  });
+
+  it('registers every declared command', async () => {
+    const known = new Set(await vscode.commands.getCommands(true));
+    const missing = Object.values(COMMANDS).filter((command) => !known.has(command));
+    assert.deepEqual(missing, []);
+  });
+
+  it('reads the study with its tasks and records', () => {
+    const { snapshot, name } = study();
+    assert.equal(name, 'Two families');
+    assert.equal(snapshot.tasks.length, 6);
+    assert.equal(snapshot.runs.length, makeRecords().runs.length);
+    assert.equal(snapshot.merges.length, 5);
+  });
+
+  it('reads the study anew when a record appears', async () => {
+    const before = study().snapshot.runs.length;
+    const [run] = makeRecords().runs;
+    assert.ok(run);
+    const file = path.join(folder, '.deltaloom', 'runs', run.task, 'another.json');
+    await writeFile(file, JSON.stringify({ ...run, id: 'another' }));
+    await until(() => (study().snapshot.runs.length === before + 1 ? true : undefined), 'the new record', 20);
+  });
+
+  it('shows a wrong setting in the Problems panel, at its line, and clears it when it is mended', async () => {
+    const file = path.join(folder, 'deltaloom.json');
+    const good = await readFile(file, 'utf8');
+    await writeFile(file, good.replace('"size": 4', '"size": -4'));
+    const uri = vscode.Uri.file(file);
+    const found = await until(
+      () => vscode.languages.getDiagnostics(uri).find(({ source }) => source === 'deltaloom'),
+      'the diagnostic',
+    );
+    const line = good.split('\n').findIndex((text) => text.includes('"size": 4'));
+    assert.equal(found.range.start.line, line);
+    assert.equal(found.severity, vscode.DiagnosticSeverity.Error);
+    await writeFile(file, good);
+    await until(
+      () =>
+        vscode.languages.getDiagnostics(uri).some(({ source }) => source === 'deltaloom') ? undefined : true,
+      'the end of the diagnostic',
+    );
+  });
+
+  it('completes and checks deltaloom.json by its schema', async () => {
+    const document = await vscode.workspace.openTextDocument(path.join(folder, 'deltaloom.json'));
+    await vscode.window.showTextDocument(document);
+    const offset = document.getText().indexOf('"version"');
+    const names = await until(async () => {
+      const list = await vscode.commands.executeCommand<vscode.CompletionList | undefined>(
+        'vscode.executeCompletionItemProvider',
+        document.uri,
+        document.positionAt(offset),
+      );
+      const labels = (list?.items ?? []).map(({ label }) =>
+        typeof label === 'string' ? label : label.label,
+      );
+      return labels.some((label) => label.includes('compatibility')) ? labels : undefined;
+    }, 'completions from the schema');
+    assert.ok(names.some((name) => name.includes('merges')));
+  });
+
+  it('shows a checkpoint in its editor', async () => {
+    const run = study().snapshot.runs.find(({ checkpoint }) => checkpoint !== null);
+    assert.ok(run?.checkpoint);
+    await services.openCheckpoint(study(), run.checkpoint.path);
+    const tab = await until(() => {
+      const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
+      return input instanceof vscode.TabInputCustom ? input : undefined;
+    }, 'the checkpoint editor');
+    assert.equal(tab.viewType, 'deltaloom.checkpoint');
+    const summary = await services.jobs.inspect({ file: path.join(folder, run.checkpoint.path) });
+    assert.equal(summary.tensors.length, 10);
+    assert.equal(summary.settings?.type, 'adapter');
+    assert.equal(summary.layers.length, 5);
+    await vscode.commands.executeCommand('workbench.action.closeAllEditors');
+  });
+});
+
+describe('jobs', function () {
+  this.timeout(180_000);
+
+  const choice = { role: 'target', deltaName: 'adapter', initialisation: { kind: 'random' } } as const;
+  const long = { ...choice, role: 'source' } as const;
+
+  async function tune(task: string, what: typeof choice | typeof long): Promise<JobView> {
+    const id = await vscode.commands.executeCommand<string>(COMMANDS.tune, {
+      study: folder,
+      task,
+      choice: what,
+    });
+    return until(() => services.jobs.get(id), 'the job');
+  }
+
+  async function running(id: string): Promise<JobView> {
+    return until(
+      () => {
+        const view = services.jobs.get(id);
+        if (view !== undefined && hasEnded(view.state))
+          throw new Error(`It ended: ${JSON.stringify(view.error)}`);
+        return (view?.progress?.step ?? 0) > 0 ? view : undefined;
+      },
+      'the first step',
+      150,
+    );
+  }
+
+  it('tunes a task in the runtime process while the extension host stays free', async () => {
+    let longest = 0;
+    let last = performance.now();
+    const pulse = setInterval(() => {
+      const now = performance.now();
+      longest = Math.max(longest, now - last);
+      last = now;
+    }, 10);
+    const job = await tune('movies', choice);
+    const end = await services.jobs.finished(job.id);
+    clearInterval(pulse);
+    assert.equal(end.state, 'done', JSON.stringify(end.error));
+    await until(
+      () => study().snapshot.runs.find(({ task, results }) => task === 'movies' && results.steps === 60),
+      'the record',
+    );
+    await access(end.logFile);
+    console.log(`longest pause of the extension host: ${longest.toFixed(0)} ms`);
+  });
+
+  it('cancels a running tuning', async () => {
+    const job = await tune('hotels', long);
+    await running(job.id);
+    const ended = services.jobs.finished(job.id);
+    await vscode.commands.executeCommand(COMMANDS.cancelJob, job.id);
+    assert.equal((await ended).state, 'cancelled');
+  });
+
+  it('starts the runtime again when it is killed, and the job resumes', async () => {
+    const job = await tune('phones', long);
+    await running(job.id);
+    const { state } = services.jobs;
+    if (state.kind !== 'ready') throw new Error(`The runtime is ${state.kind}.`);
+    process.kill(state.pid, 'SIGKILL');
+    await until(() => (services.jobs.state.kind === 'restarting' ? true : undefined), 'the restart', 20);
+    const again = await until(() => {
+      const view = services.jobs.get(job.id);
+      return view?.attempts === 2 && view.state === 'running' ? view : undefined;
+    }, 'the second attempt');
+    assert.equal(again.error, null);
+    await vscode.commands.executeCommand(COMMANDS.cancelAll);
+    assert.equal((await services.jobs.finished(job.id)).state, 'cancelled');
+  });
+});
+
+describe('a large study', function () {
+  this.timeout(120_000);
+
+  it('is read without holding the extension host', async () => {
+    const large = path.join(folder, 'large');
+    await writeStudy(large, { ...makeLargeRecords(40, 50), matrices: [] });
+    const appeared = await until(
+      () => services.studies.studies.find(({ directory }) => directory === large),
+      'the large study',
+      90,
+    );
+    await services.studies.refresh(large);
+    assert.equal(appeared.snapshot.tasks.length, 40);
+    assert.equal(services.studies.studies.length, 2);
+  });
+});
