@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Tensor } from '../../src/core/tensor.js';
 import { encodeSafetensors } from '../../src/formats/safetensors.js';
@@ -299,7 +299,11 @@ export function makeDelta(text: string): Map<string, Tensor> {
 }
 
 /** Writes a study to a folder: configuration, data, records and weights. */
-export async function writeStudy(directory: string, records: MadeStudy = makeRecords()): Promise<void> {
+export async function writeStudy(
+  directory: string,
+  records: MadeStudy = makeRecords(),
+  settings: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
   const write = async (file: string, content: string | Buffer): Promise<void> => {
     const absolute = path.join(directory, file);
     await mkdir(path.dirname(absolute), { recursive: true });
@@ -315,6 +319,7 @@ export async function writeStudy(directory: string, records: MadeStudy = makeRec
     metrics: records.tasks === TASKS ? metrics : {},
     deltas: { adapter: { type: 'adapter', size: 4 }, lora: { type: 'lora', rank: 4 } },
     targets: { shots: 16, seeds: [13, 42] },
+    ...settings,
   };
   await write('deltaloom.json', `${JSON.stringify(configuration, null, 2)}\n`);
   for (const task of records.tasks) {
@@ -355,3 +360,33 @@ export async function writeStudy(directory: string, records: MadeStudy = makeRec
     );
   }
 }
+
+/** A T5 of 70,000 parameters that really computes: the committed part of the golden values. */
+export async function writeTinyBackbone(project: string, directory: string): Promise<void> {
+  const golden = path.join(project, 'test', 'fixtures', 'golden');
+  const target = path.join(directory, 'backbone');
+  await mkdir(target, { recursive: true });
+  for (const file of [
+    'modelA/config.json',
+    'modelA/model.safetensors',
+    'tokenizer/spiece.model',
+    'tokenizer/tokenizer_config.json',
+  ]) {
+    await copyFile(path.join(golden, file), path.join(target, path.basename(file)));
+  }
+}
+
+/** Settings with which a few-shot run takes a second and a source tuning never ends by itself. */
+export const QUICK_SETTINGS = {
+  lengths: { input: 32, output: 8 },
+  targets: {
+    shots: 16,
+    seeds: [13],
+    tuning: { steps: 60, validateEvery: 10, logEvery: 5, patience: 0, dropout: 0 },
+  },
+  sources: {
+    shots: 16,
+    dataSeed: 13,
+    tuning: { steps: 100_000, validateEvery: 10, logEvery: 5, patience: 0, dropout: 0 },
+  },
+};

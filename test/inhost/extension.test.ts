@@ -6,7 +6,13 @@ import * as vscode from 'vscode';
 import type { Services } from '../../src/extension/services.js';
 import { COMMANDS, EXTENSION_ID } from '../../src/extension/identifiers.js';
 import { hasEnded, type JobView } from '../../src/runtime/protocol.js';
-import { makeLargeRecords, makeRecords, writeStudy } from '../extension/make-study.js';
+import {
+  makeLargeRecords,
+  makeRecords,
+  QUICK_SETTINGS,
+  writeStudy,
+  writeTinyBackbone,
+} from '../extension/make-study.js';
 
 /** Inside a real extension host, with the real runtime process. The workspace is a copy, filled by the suite. */
 
@@ -38,8 +44,8 @@ function study(): Services['studies']['studies'][number] {
 before(async function () {
   this.timeout(120_000);
   assert.ok(extension, 'the extension is installed');
-  await writeStudy(folder, makeRecords());
-  await linkSampleBackbone();
+  await writeStudy(folder, makeRecords(), QUICK_SETTINGS);
+  await writeTinyBackbone(extension.extensionPath, folder);
   const start = performance.now();
   const alreadyActive = extension.isActive;
   services = await extension.activate();
@@ -47,19 +53,6 @@ before(async function () {
   await until(() => (services.studies.ready ? true : undefined), 'the first reading');
   await services.studies.refresh();
 });
-
-/** The sample's backbone, by an absolute path in the configuration: nothing is copied. */
-async function linkSampleBackbone(): Promise<void> {
-  const file = path.join(folder, 'deltaloom.json');
-  const configuration = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
-  const sample = path.join(extension?.extensionPath ?? '', 'sample', 'backbone');
-  configuration['backbone'] = sample;
-  configuration['lengths'] = { input: 32, output: 8 };
-  const tuning = { steps: 60, validateEvery: 10, logEvery: 5, patience: 0, dropout: 0 };
-  configuration['targets'] = { shots: 16, seeds: [13], tuning };
-  configuration['sources'] = { shots: 16, dataSeed: 13, tuning: { ...tuning, steps: 100_000 } };
-  await writeFile(file, JSON.stringify(configuration, null, 2));
-}
 
 describe('the extension', () => {
   it('activates quickly', () => {
