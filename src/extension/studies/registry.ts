@@ -1,10 +1,11 @@
 import { access, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { EventEmitter, RelativePattern, Uri, workspace, type Disposable } from 'vscode';
+import { EventEmitter, RelativePattern, Uri, window, workspace, type Disposable } from 'vscode';
 import type { StudySnapshot } from '../../study/snapshot.js';
 import { readSettings } from '../settings.js';
 import type { Study, StudyRegistry } from '../services.js';
 import { collectStudyIndex, type StudyIndex } from '../tree/study-index.js';
+import { DirectoryWatch, foldersToWatch } from './directory-watch.js';
 import { contains, nameOfStudy } from './folders.js';
 
 /** How deep below a workspace folder studies are looked for; package.json's activation events say the same. */
@@ -18,7 +19,8 @@ interface Entry {
   study: Study;
   index: StudyIndex;
   backboneFound: boolean;
-  readonly watchers: Disposable[];
+  readonly watchers: { dispose(): unknown }[];
+  readonly folders: DirectoryWatch;
 }
 
 /** Finds the studies of the workspace, reads them, and reads them again when their files change. */
@@ -40,7 +42,14 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
     const appearing = workspace.createFileSystemWatcher('**/deltaloom.json', false, true, false);
     appearing.onDidCreate(look);
     appearing.onDidDelete(look);
-    this.disposables.push(appearing, workspace.onDidChangeWorkspaceFolders(look));
+    this.disposables.push(
+      appearing,
+      workspace.onDidChangeWorkspaceFolders(look),
+      // What was mended outside (a backbone put in place, a study made by the command line) is seen on coming back.
+      window.onDidChangeWindowState(({ focused }) => {
+        if (focused && this.looked) void this.refresh();
+      }),
+    );
   }
 
   get studies(): readonly Study[] {
@@ -152,10 +161,14 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
     const index = collectStudyIndex(snapshot, weights);
     const known = this.entries.get(directory);
     if (known === undefined) {
-      this.entries.set(directory, { study, index, backboneFound, watchers: this.watch(directory) });
+      const folders = new DirectoryWatch(() => this.readSoon(directory), this.log);
+      const watchers = [folders, ...this.watch(directory)];
+      this.entries.set(directory, { study, index, backboneFound, watchers, folders });
     } else {
       Object.assign(known, { study, index, backboneFound });
     }
+    const watched = await foldersToWatch(directory, snapshot.configuration?.tasks).catch(() => [directory]);
+    this.entries.get(directory)?.folders.sync(watched);
     this.log(
       `${directory}: read ${snapshot.tasks.length} tasks, ${snapshot.runs.length} runs, ${snapshot.merges.length} merges in ${Math.round(performance.now() - start)} ms.`,
     );
