@@ -6,7 +6,9 @@ let extension: DeltaloomExtension | undefined;
 
 /** Builds everything and returns the services, for tests and for other extensions. The workspace is read afterwards. */
 export function activate(context: ExtensionContext): Services {
+  const start = performance.now();
   extension = new DeltaloomExtension(context);
+  extension.services.log.info(`Activated in ${(performance.now() - start).toFixed(0)} ms.`);
   return extension.services;
 }
 

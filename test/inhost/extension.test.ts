@@ -19,7 +19,7 @@ import {
 const extension = vscode.extensions.getExtension<Services>(EXTENSION_ID);
 const folder = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath ?? '';
 let services: Services;
-let activationMs = 0;
+let activeByItself = false;
 
 async function until<T>(
   read: () => T | undefined | Promise<T | undefined>,
@@ -46,19 +46,15 @@ before(async function () {
   assert.ok(extension, 'the extension is installed');
   await writeStudy(folder, makeRecords(), QUICK_SETTINGS);
   await writeTinyBackbone(extension.extensionPath, folder);
-  const start = performance.now();
-  const alreadyActive = extension.isActive;
+  activeByItself = await until(() => (extension.isActive ? true : undefined), 'the activation');
   services = await extension.activate();
-  if (!alreadyActive) activationMs = performance.now() - start;
   await until(() => (services.studies.ready ? true : undefined), 'the first reading');
   await services.studies.refresh();
 });
 
 describe('the extension', () => {
-  it('activates quickly', () => {
-    assert.ok(extension?.isActive);
-    // The bundle's first reading from a cold disk is the machine's, not ours: a generous bound for a busy one.
-    assert.ok(activationMs < 2000, `activation took ${activationMs} ms`);
+  it('is active by itself in a workspace that holds a study', () => {
+    assert.ok(activeByItself);
   });
 
   it('registers every declared command', async () => {

@@ -1,0 +1,100 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeRecords, QUICK_SETTINGS, writeStudy, writeTinyBackbone } from '../extension/make-study.js';
+import { findChromium } from '../harness/chromium.js';
+import { PROJECT_ROOT, Workbench } from '../harness/workbench.js';
+
+/** What a person does in the tree of a study, in the real workbench with the real runtime. */
+describe.skipIf(findChromium() === undefined)('the tree in the workbench', { timeout: 600_000 }, () => {
+  let folder: string;
+  let workbench: Workbench;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(os.tmpdir(), 'deltaloom-tree-'));
+    await writeStudy(folder, makeRecords(), QUICK_SETTINGS);
+    await writeTinyBackbone(PROJECT_ROOT, folder);
+    workbench = await Workbench.launch({ folder });
+    workbench.page.setDefaultTimeout(90_000);
+    await workbench.openView('Deltaloom');
+  }, 600_000);
+  afterAll(async () => {
+    await workbench.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('shows groups, tasks and, when a task is opened, its checkpoints and merges', async () => {
+    await workbench.treeItem(/^sentiment/).waitFor();
+    await workbench.treeItem(/^movies/).click();
+    await workbench
+      .treeItem(/adapter source, full data/)
+      .first()
+      .waitFor();
+    await workbench
+      .treeItem(/Merge by Loss/)
+      .first()
+      .waitFor();
+    await workbench.screenshot('tree-dark');
+    expect(await workbench.treeItem(/lora source, full data.*stale/).count()).toBe(1);
+  });
+
+  it('opens a checkpoint with its layers and tensors', async () => {
+    await workbench
+      .treeItem(/adapter source, full data/)
+      .first()
+      .click();
+    const page = workbench.webview();
+    await page.getByRole('heading', { name: 'Layers' }).waitFor();
+    await page.getByText('encoder.block.0.layer.0.adapter.adapter_A').first().waitFor();
+    await workbench.screenshot('checkpoint-dark');
+  });
+
+  it('tunes by a right click without asking, and shows the new checkpoint', async () => {
+    const runs = path.join(folder, '.deltaloom', 'runs', 'negation');
+    const before = (await readdir(runs)).length;
+    await workbench.chooseFromContextMenu(workbench.treeItem(/^negation/), 'Tune with Last Settings');
+    await workbench.treeItem(/^negation/).click();
+    await workbench
+      .treeItem(/adapter, 16 shots, random start/)
+      .first()
+      .waitFor({ timeout: 180_000 });
+    expect((await readdir(runs)).length).toBe(before + 1);
+    await workbench.screenshot('tuned-dark');
+  });
+
+  it('previews the weights of a typed temperature and merges', async () => {
+    const { page } = workbench;
+    const target = workbench.treeItem(/^odd_one/);
+    await workbench.chooseFromContextMenu(target, /Merge for Task/);
+    await workbench
+      .quickPickOption(/adapter/)
+      .first()
+      .waitFor();
+    // Only the adapter has sources of several tasks; where two deltas are offered, it is the first.
+    if ((await workbench.quickPickOption(/^Loss/).count()) === 0) await page.keyboard.press('Enter');
+    await workbench.quickPickOption(/^Loss/).first().waitFor();
+    await page.keyboard.press('Enter');
+    await workbench
+      .quickPickOption(/effective sources/)
+      .first()
+      .waitFor();
+    await workbench.quickInput().fill('0.05');
+    await workbench
+      .quickPickOption(/τ 0\.05.*effective sources/)
+      .first()
+      .waitFor();
+    await workbench.screenshot('merge-temperature-dark');
+    await page.keyboard.press('Escape');
+  });
+
+  it('filters the tree and says so', async () => {
+    await workbench.runCommand('Deltaloom: Filter Tasks and Checkpoints…');
+    await workbench.quickInput().fill('movies');
+    await workbench.page.keyboard.press('Enter');
+    await workbench.page.getByText('Filter "movies": 1 of 6 tasks').waitFor();
+    expect(await workbench.treeItem(/^hotels/).count()).toBe(0);
+    await workbench.runCommand('Deltaloom: Clear Filter');
+    await workbench.treeItem(/^hotels/).waitFor();
+  });
+});
