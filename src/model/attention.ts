@@ -10,7 +10,7 @@ export const SELF_ATTENTION_MASK = -10000;
 export const CROSS_ATTENTION_MASK = -1e9;
 
 /** [batch * length, heads * d_kv] -> [batch, heads, length, d_kv]. */
-export function splitHeads(network: Network, x: Tensor, batch: number, length: number): Tensor {
+function splitHeads(network: Network, x: Tensor, batch: number, length: number): Tensor {
   const { heads, headSize } = network.architecture;
   return tf.transpose(tf.reshape(x, [batch, length, heads, headSize]), [0, 2, 1, 3]);
 }

@@ -39,21 +39,17 @@ export function bucketMatrix(
   positions: { queries: number; keys: number; firstQuery?: number; firstKey?: number },
 ): Int32Array {
   const { queries, keys, firstQuery = 0, firstKey = 0 } = positions;
+  const nearest = firstKey - firstQuery - queries + 1;
+  const byDistance = Int32Array.from({ length: queries + keys - 1 }, (_, index) => {
+    const distance = nearest + index;
+    return kind === 'causal' && distance > 0
+      ? architecture.relativeBuckets
+      : relativeBucket(distance, architecture, kind === 'bidirectional');
+  });
   const buckets = new Int32Array(queries * keys);
-  const byDistance = new Map<number, number>();
   for (let query = 0; query < queries; query++) {
-    for (let key = 0; key < keys; key++) {
-      const distance = firstKey + key - firstQuery - query;
-      let bucket = byDistance.get(distance);
-      if (bucket === undefined) {
-        bucket =
-          kind === 'causal' && distance > 0
-            ? architecture.relativeBuckets
-            : relativeBucket(distance, architecture, kind === 'bidirectional');
-        byDistance.set(distance, bucket);
-      }
-      buckets[query * keys + key] = bucket;
-    }
+    const start = queries - 1 - query;
+    buckets.set(byDistance.subarray(start, start + keys), query * keys);
   }
   return buckets;
 }

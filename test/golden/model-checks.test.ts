@@ -1,14 +1,16 @@
-import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Engine } from '../../src/engine/contract.js';
 import { openEngine } from '../../src/engine/index.js';
-import { isAbsent, shared } from '../formats/shared-data.js';
+import { goldenFixture, isAbsent, shared } from '../formats/shared-data.js';
 import { passes } from './golden-checks.js';
 import { checkModels } from './model-checks.js';
 import { checkTokenizers } from './tokenizer-checks.js';
 
+// Compiling dozens of programs takes its time on a busy machine.
+vi.setConfig({ testTimeout: 300_000 });
+
 /** One model with one delta of the open golden folder, so that every checkout checks against the reference. */
-const FIXTURE = fileURLToPath(new URL('../fixtures/golden/', import.meta.url));
+const FIXTURE = goldenFixture();
 
 describe("the reference's model, compiled for the cpu", () => {
   let engine: Engine;
@@ -46,5 +48,5 @@ describe("the reference's model, operation by operation", () => {
     const comparisons = await checkModels(FIXTURE, engine, { models: ['modelA'], deltas: ['adapter'] });
     expect(comparisons.filter((comparison) => !passes(comparison))).toEqual([]);
     await engine.dispose();
-  }, 240_000);
+  });
 });

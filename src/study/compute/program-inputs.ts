@@ -110,7 +110,10 @@ export function dropoutOf(inputs: Inputs, rate: number): Dropout | null {
   );
 }
 
-/** Makes the host's tensors of a batch. Bucket matrices are kept per length: they are the same for every batch. */
+/** At 512 tokens a bucket matrix takes 1 MiB; lengths that come again are mostly recent ones. */
+const BUCKET_MATRICES_KEPT = 24;
+
+/** Makes the host's tensors of a batch. Bucket matrices depend on lengths only; the latest are kept. */
 export class BatchInputs {
   private readonly kept = new Map<string, HostTensor>();
 
@@ -211,11 +214,12 @@ export class BatchInputs {
   }
 
   private keep(key: string, make: () => HostTensor): HostTensor {
-    let tensor = this.kept.get(key);
-    if (tensor === undefined) {
-      tensor = make();
-      this.kept.set(key, tensor);
-    }
+    const tensor = this.kept.get(key) ?? make();
+    // A map iterates in the order of insertion: the first key is the one longest unused.
+    this.kept.delete(key);
+    this.kept.set(key, tensor);
+    const [oldest] = this.kept.keys();
+    if (this.kept.size > BUCKET_MATRICES_KEPT && oldest !== undefined) this.kept.delete(oldest);
     return tensor;
   }
 }

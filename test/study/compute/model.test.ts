@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { DeltaSettings } from '../../../src/core/delta-settings.js';
 import type { DeltaTensors } from '../../../src/core/tensor.js';
 import type { Engine } from '../../../src/engine/contract.js';
@@ -19,6 +19,9 @@ const DELTAS: Record<string, DeltaSettings> = {
   lora: { type: 'lora', rank: 3, alpha: 6, targetModules: ['q', 'k', 'v', 'o'] },
   prefix: { type: 'prefix', length: 5, hiddenSize: 6 },
 };
+
+// Compiling dozens of programs takes its time on a busy machine.
+vi.setConfig({ testTimeout: 300_000 });
 
 let engine: Engine;
 let backbone: OpenedBackbone;

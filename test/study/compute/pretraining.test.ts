@@ -1,10 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Engine } from '../../../src/engine/contract.js';
 import { openEngine } from '../../../src/engine/index.js';
 import type { T5Config } from '../../../src/formats/t5-config.js';
 import { Random } from '../../../src/model/random.js';
 import { openPretraining } from '../../../src/study/compute/index.js';
 import { padBatch } from '../../../src/study/compute/padding.js';
+
+// Compiling and 150 steps take their time on a busy machine.
+vi.setConfig({ testTimeout: 300_000 });
 
 const CONFIG: T5Config = {
   vocabularySize: 40,
