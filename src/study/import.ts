@@ -1,8 +1,9 @@
 import { constants, copyFile, mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { DeltaloomError } from '../core/errors.js';
-import { SCORE_METHOD_INFO, type ScoreMethod } from '../core/methods.js';
-import { parseReferenceResults } from '../core/reference-results.js';
+import { SCORE_METHOD_INFO, type Granularity, type ScoreMethod } from '../core/methods.js';
+import { MODEL_PART, compareParts } from '../core/parts.js';
+import { parseReferenceResults, type ReferenceMatrix } from '../core/reference-results.js';
 import type { DeltaTensors } from '../core/tensor.js';
 import { listCrossFitTasks } from '../formats/crossfit.js';
 import { readReferenceDeltaCheckpoint } from '../formats/pytorch-checkpoint.js';
@@ -47,7 +48,12 @@ export async function importIntoStudy(
         cause,
       });
     });
-    if (kind.isFile() && from.endsWith('.tsv')) return importResults(session, from, options);
+    const results: PartFile[] = kind.isDirectory()
+      ? await partFilesIn(from)
+      : from.endsWith('.tsv')
+        ? [{ part: MODEL_PART, granularity: 'model', file: from }]
+        : [];
+    if (results.length > 0) return importResults(session, results, options);
     const checkpoints = kind.isFile() ? [from] : await checkpointsIn(from);
     if (checkpoints.length > 0) return importCheckpoints(session, checkpoints, options);
     if (kind.isDirectory() && (await listCrossFitTasks(from)).length > 0) return importTasks(session, from);
@@ -201,60 +207,95 @@ async function importedRun(
   };
 }
 
+/** `encoder_block_0_result.tsv`, `decoder_block_1_layer_2_result.tsv`: the reference keeps one file a part. */
+const PART_FILE = /^(encoder|decoder)_block_(\d+)(?:_layer_(\d+))?_result\.tsv$/;
+
+interface PartFile {
+  readonly part: string;
+  readonly granularity: Granularity;
+  readonly file: string;
+}
+
+/** The files of a folder of block or layer results, in the order of the network. */
+async function partFilesIn(folder: string): Promise<PartFile[]> {
+  const found = (await readdir(folder)).flatMap((name): PartFile[] => {
+    const match = PART_FILE.exec(name);
+    if (match === null) return [];
+    const [, side = '', block = '', layer] = match;
+    const part = `${side}.block.${block}${layer === undefined ? '' : `.layer.${layer}`}`;
+    return [{ part, granularity: layer === undefined ? 'block' : 'layer', file: join(folder, name) }];
+  });
+  return found.sort((a, b) => compareParts(a.part, b.part));
+}
+
 async function importResults(
   session: StudySession,
-  file: string,
+  files: readonly PartFile[],
   { method, deltaName }: ImportOptions,
 ): Promise<JobOutcome> {
+  const [first] = files;
+  if (first === undefined) throw new RangeError('no file to import');
+  const { granularity } = first;
   if (method === undefined) {
     throw new DeltaloomError('import-without-method', 'A result.tsv does not say which score it holds.', {
-      place: { file },
+      place: { file: first.file },
       remedy: 'Name it with --method, for example --method loss.',
     });
   }
+  if (!SCORE_METHOD_INFO[method].granularities.includes(granularity)) {
+    throw new DeltaloomError(
+      'import-granularity',
+      `These are results by ${granularity}, and '${method}' has none.`,
+      { place: { file: first.file }, remedy: 'Name the method that the files hold.' },
+    );
+  }
   const order = session.tasks.map(({ name }) => name);
-  const { targets, sources, values } = parseReferenceResults(await readFile(file, 'utf8'), { file });
-  const sha256 = await session.hashes.of(file);
-  for (const name of [...targets, ...sources]) session.task(name);
-  const byOrder = (names: readonly string[]): string[] => order.filter((name) => names.includes(name));
+  const parts: { part: string; matrix: ReferenceMatrix; sha256: string }[] = [];
+  for (const { part, file } of files) {
+    const matrix = parseReferenceResults(await readFile(file, 'utf8'), { file });
+    for (const name of [...matrix.targets, ...matrix.sources]) session.task(name);
+    parts.push({ part, matrix, sha256: await session.hashes.of(file) });
+  }
+  const inStudyOrder = (names: readonly string[]): string[] => order.filter((name) => names.includes(name));
+  const targets = inStudyOrder(parts.flatMap(({ matrix }) => matrix.targets));
+  const sources = inStudyOrder(parts.flatMap(({ matrix }) => matrix.sources));
+  const hashes = parts.map(({ sha256 }) => sha256);
+  const { scores, targets: targetSettings, compatibility } = session.configuration;
   await session.store.writeMatrix({
     format: 'deltaloom/scores',
     version: 1,
     method,
     methodVersion: SCORE_METHOD_INFO[method].version,
-    granularity: 'model',
+    granularity,
     direction: SCORE_METHOD_INFO[method].direction,
-    compatibility: session.configuration.compatibility,
+    compatibility,
     deltaName,
     delta: session.delta(deltaName),
-    targets: byOrder(targets),
-    sources: byOrder(sources),
-    parts: ['model'],
-    probe: {
-      split: session.configuration.scores.probe.split,
-      shots: session.configuration.targets.shots,
-      examples: null,
-    },
-    cells: byOrder(targets).flatMap((target) =>
-      byOrder(sources).map((source) => {
-        const value = values[targets.indexOf(target)]?.[sources.indexOf(source)]?.[0] ?? Number.NaN;
-        return {
-          target,
-          source,
-          key: contentKey({ work: 'import', sha256, method, target, source }),
-          inputs: { imported: sha256.slice(0, 12) },
-          values: [Number.isFinite(value) ? value : null],
-          provenance: 0,
-        };
-      }),
+    targets,
+    sources,
+    parts: parts.map(({ part }) => part),
+    probe: { split: scores.probe.split, shots: targetSettings.shots, examples: null },
+    cells: targets.flatMap((target) =>
+      sources.map((source) => ({
+        target,
+        source,
+        key: contentKey({ work: 'import', hashes, method, granularity, target, source }),
+        inputs: { imported: contentKey(hashes).slice(0, 12) },
+        values: parts.map(({ matrix }) => {
+          const row = matrix.values[matrix.targets.indexOf(target)];
+          const value = row?.[matrix.sources.indexOf(source)]?.[0];
+          return value !== undefined && Number.isFinite(value) ? value : null;
+        }),
+        provenance: 0,
+      })),
     ),
     provenances: [{ ...(await session.provenance()), seconds: 0 }],
   });
   return {
-    records: [matrixPath(deltaName, method, 'model')],
+    records: [matrixPath(deltaName, method, granularity)],
     computed: targets.length * sources.length,
     reused: 0,
-    summary: `${targets.length} x ${sources.length} scores by ${method} imported.`,
+    summary: `${targets.length} x ${sources.length} scores by ${method}${granularity === 'model' ? '' : ` per ${granularity}`} imported.`,
   };
 }
 
