@@ -7,8 +7,9 @@ export default defineConfig({
     // onnxruntime-node is a native module with a process-wide environment: processes, not threads.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    // Generous: a busy machine must not make a right answer fail; speed is measured in bench/.
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
     coverage: {
       provider: 'v8',
       include: ['src/core/**', 'src/formats/**', 'src/study/**'],
