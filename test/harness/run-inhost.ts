@@ -27,7 +27,7 @@ interface InHostReport {
  * Runs `test/inhost/*.test.ts` (mocha) inside the extension host of a real VS Code, on a copy of `workspace`.
  * The extension is loaded from the tree; `dist/` must be built. A suite that never ends counts as one failure.
  */
-export async function runInHost(workspace: string, timeoutSeconds = 300): Promise<InHostResult> {
+export async function runInHost(workspace: string, timeoutSeconds = 600): Promise<InHostResult> {
   const executablePath = findChromium();
   if (executablePath === undefined) throw new Error(`No Chromium found. ${CHROMIUM_REMEDY}`);
   const tests = path.join(PROJECT_ROOT, 'dist', 'test', 'inhost');
