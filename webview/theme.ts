@@ -25,7 +25,10 @@ export function readTheme(): Theme {
   const highContrast =
     classList.contains('vscode-high-contrast') || classList.contains('vscode-high-contrast-light');
   const foreground = read('editor-foreground', light ? '#222222' : '#dddddd');
-  const charts = ['blue', 'orange', 'green', 'purple', 'red', 'yellow'];
+  // The theme's own orange is a half-transparent highlight: too dull for a line or a bar.
+  const orange = light ? '#b35900' : '#e8a33d';
+  const charts = ['green', 'purple', 'red', 'yellow'].map((name) => read(`charts-${name}`, foreground));
+  const accent = read('charts-blue', light ? '#1a5fb4' : '#3794ff');
   return {
     ground: light ? 'light' : 'dark',
     highContrast,
@@ -36,8 +39,8 @@ export function readTheme(): Theme {
       ? read('contrastBorder', foreground)
       : read('panel-border', light ? '#cccccc' : '#555555'),
     focus: read('focusBorder', '#0078d4'),
-    accent: read('charts-blue', light ? '#1a5fb4' : '#3794ff'),
-    series: charts.map((name) => read(`charts-${name}`, foreground)),
+    accent,
+    series: [accent, orange, ...charts],
     font: read('font-family', 'sans-serif'),
     fontSize: Number.parseFloat(read('font-size', '13px')) || 13,
   };

@@ -375,15 +375,15 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
     await panel.locator('h2', { hasText: 'EL2N (adapter)' }).waitFor();
     await bench.page.waitForTimeout(1500);
     await bench.page.reload();
-    await bench.page.locator('.monaco-workbench').waitFor({ timeout: 60_000 });
+    await bench.page.locator('.monaco-workbench').waitFor({ timeout: 120_000 });
     panel = bench.page
       .locator('iframe.webview.ready')
       .first()
       .contentFrame()
       .frameLocator('iframe#active-frame');
-    await panel.locator('h2').first().waitFor({ timeout: 60_000 });
+    await panel.locator('h2').first().waitFor({ timeout: 120_000 });
     await expect
-      .poll(() => panel.locator('h2').first().innerText(), { timeout: 30_000 })
+      .poll(() => panel.locator('h2').first().innerText(), { timeout: 60_000 })
       .toMatch(/EL2N|Weights|Results|Training/);
-  });
+  }, 300_000);
 });

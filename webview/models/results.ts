@@ -9,7 +9,12 @@ export function tablesOf(study: StudyView, split: 'test' | 'dev'): ResultsTable[
   return collectResults(
     study.runs
       .filter(({ kind, role, status }) => kind === 'tune' && role === 'target' && status === 'done')
-      .sort((a, b) => a.provenance.time.localeCompare(b.provenance.time))
+      // Columns come in order of appearance: methods in the catalogue's, of equal ones the later run counts.
+      .sort(
+        (a, b) =>
+          rank(a.initialisation) - rank(b.initialisation) ||
+          a.provenance.time.localeCompare(b.provenance.time),
+      )
       .map(({ task, deltaName, shots, initialisation, seed, metric, dev, test }) => ({
         task,
         deltaName,
@@ -23,6 +28,12 @@ export function tablesOf(study: StudyView, split: 'test' | 'dev'): ResultsTable[
     study.tasks,
     split,
   );
+}
+
+function rank(initialisation: string): number {
+  const head = initialisation.split('/')[0] ?? '';
+  const index = SCORE_METHODS.findIndex((id) => id === head);
+  return index < 0 ? SCORE_METHODS.length : index;
 }
 
 export function tableKey({ deltaName, shots }: { deltaName: string; shots: number | 'full' }): string {

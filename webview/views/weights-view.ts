@@ -1,6 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { guard } from 'lit/directives/guard.js';
-import { SCORE_METHOD_INFO } from '../../src/core/methods.js';
+import { SCORE_METHODS, SCORE_METHOD_INFO } from '../../src/core/methods.js';
 import type { JobStatus, StudyView } from '../../src/extension/panels/messages.js';
 import { button, notice, select, switcher } from '../controls.js';
 import type { ScoreSheet } from '../models/heatmap.js';
@@ -288,8 +288,10 @@ function jobLine(store: Store, job: JobStatus): TemplateResult {
 /** The methods side by side for one target: weights, agreement, and whose merge did best. */
 function methods(store: Store, study: StudyView, deltaName: string, target: string): TemplateResult {
   const { shownVersion } = store.arrangement;
-  const ids = study.matrices.filter(
-    (matrix) => matrix.deltaName === deltaName && matrix.granularity === 'model',
+  const ids = SCORE_METHODS.flatMap((id) =>
+    study.matrices.filter(
+      (matrix) => matrix.deltaName === deltaName && matrix.method === id && matrix.granularity === 'model',
+    ),
   );
   if (ids.length < 2) return html``;
   const loaded = ids.flatMap(({ id }) => store.sheet(shownVersion, id) ?? []);
