@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join, resolve } from 'node:path';
 import { SCORE_METHOD_INFO } from '../src/core/methods.js';
@@ -15,11 +15,13 @@ import { argument, ConsoleJobs } from '../scripts/console-job.js';
  */
 async function main(): Promise<void> {
   const root = join(import.meta.dirname, '..');
-  const directory = resolve(argument('study') ?? join(root, '.cache', 'demo'));
   const deltaName = argument('delta') ?? 'adapter';
+  const study = resolve(argument('study') ?? join(root, '.cache', 'demo'));
+  const directory = join(root, '.cache', 'sample-transfer');
+  await copyStudy(study, directory);
   const before = await readSnapshot(directory);
   const targets = before.configuration?.targets;
-  if (targets === undefined) throw new Error(`There is no study in ${directory}.`);
+  if (targets === undefined) throw new Error(`There is no study in ${study}.`);
   const seeds = targets.seeds.slice(0, Number(argument('seeds') ?? 1));
   const sources = before.runs.filter(
     (run) =>
@@ -49,6 +51,16 @@ async function main(): Promise<void> {
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'sample-transfer.md'), report);
   console.log(report);
+}
+
+/** The many runs from single sources belong to the measurement, not to the study's own records. */
+async function copyStudy(study: string, directory: string): Promise<void> {
+  const left = ['predictions', 'cache', 'lock', 'logs'].map((name) => join(study, '.deltaloom', name));
+  await cp(study, directory, {
+    recursive: true,
+    dereference: true,
+    filter: (source) => !left.includes(source),
+  });
 }
 
 /** Mean test metric of a target over seeds when it starts from each source. */

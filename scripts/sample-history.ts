@@ -1,7 +1,6 @@
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { simpleGit, type SimpleGit } from 'simple-git';
-import { z } from 'zod';
 import { runRecordSchema, scoreMatrixSchema } from '../src/study/records.js';
 import { argument } from './console-job.js';
 
@@ -17,8 +16,8 @@ const RECORDS = '.deltaloom';
 const FIRST_COMMIT = Date.UTC(2025, 0, 6, 9);
 const HOUR = 3_600_000;
 const SHOWN_METHODS = ['loss', 'el2n', 'grand'] as const;
-/** What the temperature was before it was changed. */
-const EARLIER_TEMPERATURE = { el2n: 0.35 } as const;
+/** What the temperature of EL2N was before it was changed. */
+const EARLIER_EL2N = 0.35;
 
 interface RecordFile {
   readonly path: string;
@@ -38,6 +37,7 @@ async function main(): Promise<void> {
   for (const part of ['tasks', 'backbone']) await history.copy(part);
   await writeFile(join(directory, 'deltaloom.json'), await earlierConfiguration());
   await writeFile(join(directory, '.gitattributes'), '* -text\n');
+  await history.copy(join(RECORDS, '.gitignore'));
   await history.commit('Begin the study: sixteen tasks in four families');
   const stage = async (name: RecordFile['stage'], message: string): Promise<void> => {
     for (const { path } of files.filter((file) => file.stage === name)) await history.copy(path);
@@ -48,7 +48,7 @@ async function main(): Promise<void> {
   await stage('el2n', 'Score by EL2N');
   await stage('grand', 'Score by GraNd');
   await history.copy('deltaloom.json');
-  await history.commit(`Sharpen the temperature of EL2N (it was ${EARLIER_TEMPERATURE.el2n})`);
+  await history.commit(`Sharpen the temperature of EL2N (it was ${EARLIER_EL2N})`);
   await stage('other scores', 'Score by the other methods');
   await stage('merges', 'Merge for every target');
   await stage('results', 'Tune the targets from every initialisation');
@@ -81,7 +81,8 @@ class History {
     const date = new Date(FIRST_COMMIT + this.commits * HOUR).toISOString();
     await this.git.add('.');
     await this.git
-      .env({ ...process.env, GIT_AUTHOR_DATE: date, GIT_COMMITTER_DATE: date })
+      // No more of the environment than git needs: simple-git refuses editors and the like.
+      .env({ PATH: process.env['PATH'] ?? '', GIT_AUTHOR_DATE: date, GIT_COMMITTER_DATE: date })
       .commit(message, { '--allow-empty': null });
     this.commits++;
   }
@@ -117,11 +118,9 @@ function stageOf(folder: string, json: unknown): RecordFile['stage'] {
 
 async function earlierConfiguration(): Promise<string> {
   const text = await readFile(join(SAMPLE, 'deltaloom.json'), 'utf8');
-  const study = z
-    .looseObject({ weights: z.looseObject({ temperatures: z.record(z.string(), z.number()) }) })
-    .parse(JSON.parse(text));
-  Object.assign(study.weights.temperatures, EARLIER_TEMPERATURE);
-  return `${JSON.stringify(study, null, 2)}\n`;
+  const earlier = text.replace(/("el2n": )[\d.]+/, `$1${EARLIER_EL2N}`);
+  if (earlier === text) throw new Error('deltaloom.json names no temperature of el2n.');
+  return earlier;
 }
 
 await main();
