@@ -346,7 +346,8 @@ export class RuntimeClient {
   private lookForHang(): void {
     const { link } = this;
     if (link === undefined) return;
-    const busy = this.list().some(({ state }) => state === 'running' || state === 'cancelling');
+    // A queued job counts: a runtime that hangs at once may never get to say that it runs.
+    const busy = this.list().some(({ state }) => !hasEnded(state));
     const silence = Date.now() - link.heard;
     if (!busy || silence < this.timeouts.hang) return;
     link.heard = Date.now();

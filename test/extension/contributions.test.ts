@@ -169,10 +169,10 @@ describe('package.json', () => {
     expect(files.filter((file) => !existsSync(path.join(root, file)))).toEqual([]);
   });
 
-  it('activates only where a study exists', () => {
+  it('activates only where a study exists or one of its panels is restored', () => {
     expect(
       manifest.activationEvents.every((event) =>
-        /^workspaceContains:(\*\/){0,2}deltaloom\.json$/.test(event),
+        /^(workspaceContains:(\*\/){0,2}deltaloom\.json|onWebviewPanel:deltaloom\.\w+)$/.test(event),
       ),
     ).toBe(true);
   });
