@@ -95,6 +95,7 @@ export class PanelBrowser {
     options: PanelPageOptions,
   ): Promise<{ page: Page; requests: { kind: string; parameters: unknown }[] }> {
     const page = await this.browser.newPage({ viewport: options.viewport ?? { width: 1000, height: 900 } });
+    page.setDefaultTimeout(120_000);
     const requests: { kind: string; parameters: unknown }[] = [];
     const theme = options.theme ?? DARK;
     await page.route('http://panel.test/', (route) =>
