@@ -76,7 +76,8 @@ export function pickOrType<T>(
     pick.onDidChangeValue((text) => {
       const own = typed(text);
       // alwaysShow: the filter of VS Code would hide the others while a number is being typed.
-      pick.items = toItems(own === undefined ? choices : [own, ...choices]).map((item) => ({
+      const others = choices.filter(({ value }) => value !== own?.value);
+      pick.items = toItems(own === undefined ? choices : [own, ...others]).map((item) => ({
         ...item,
         alwaysShow: own !== undefined,
       }));

@@ -10,7 +10,8 @@ const DECORATIONS = {
 } as const;
 
 export function decorationUri(rowId: string, decoration: keyof typeof DECORATIONS): Uri {
-  return Uri.from({ scheme: SCHEME, path: `/${rowId}`, query: decoration });
+  // The id as fragment: it begins with the path of the study, and a URI's path may not begin with two slashes.
+  return Uri.from({ scheme: SCHEME, path: '/row', query: decoration, fragment: rowId });
 }
 
 export const rowDecorations: FileDecorationProvider = {
