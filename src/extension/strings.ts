@@ -24,7 +24,7 @@ export const STRINGS = {
     filterMessage: ({ filter }: Arrangement, shown: number, all: number) =>
       `Filter "${filter}": ${shown} of ${plural(all, 'task')}`,
     running: (count: number) => `${plural(count, 'job')} running or waiting`,
-    sources: 'Sources',
+    source: 'source',
     states: {
       stale: 'Stale',
       failed: 'Failed',

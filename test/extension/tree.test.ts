@@ -105,13 +105,13 @@ describe('the tree', () => {
     );
     expect(movies).toEqual([
       expect.stringMatching(
-        /^ {4}\d\d\.\d% {2}adapter, 16 shots, from merge by Loss — seed 13 · 1 d · a1b2c3d\*$/,
+        /^ {4}\d\d\.\d% {2}from merge by Loss — adapter · 16 shots · seed 13 · 1 d · a1b2c3d\*$/,
       ),
-      expect.stringMatching(/^ {4}\d\d\.\d% {2}adapter, 16 shots, from merge by Loss — seed 42/),
-      expect.stringMatching(/adapter, 16 shots, random start — seed 13 · 2 d · a1b2c3d$/),
-      expect.stringMatching(/adapter, 16 shots, random start — seed 42/),
-      expect.stringMatching(/^ {4}\d\d\.\d% {2}adapter source, full data — 4 d · a1b2c3d$/),
-      expect.stringMatching(/lora source, full data — stale · 60 d|lora source, full data — stale · 2 mo/),
+      expect.stringMatching(/^ {4}\d\d\.\d% {2}from merge by Loss — adapter · 16 shots · seed 42/),
+      expect.stringMatching(/random start — adapter · 16 shots · seed 13 · 2 d · a1b2c3d$/),
+      expect.stringMatching(/random start — adapter · 16 shots · seed 42/),
+      expect.stringMatching(/^ {4}\d\d\.\d% {2}source — adapter · full data · 4 d · a1b2c3d$/),
+      expect.stringMatching(/source — lora · full data · stale · 2 mo/),
       expect.stringMatching(/^ {4}Merge by Loss — adapter · \d+% \w+ \+ 4 · τ 0\.1 · 3 d · a1b2c3d$/),
     ]);
   });
@@ -193,7 +193,7 @@ describe('the tree', () => {
     expect(filtered('hotels').filter((line) => /^ {2}\w/.test(line))).toHaveLength(1);
     expect(filtered('HOTELS')).toEqual(filtered('hotels'));
     expect(filtered('stale').filter((line) => line.startsWith('    '))).toEqual([
-      expect.stringContaining('lora source'),
+      expect.stringContaining('lora · full data'),
     ]);
     expect(filtered('movies lora').filter((line) => line.startsWith('    '))).toHaveLength(1);
     expect(filtered('nothing like it')).toEqual([]);

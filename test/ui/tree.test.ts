@@ -28,7 +28,7 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
     await workbench.treeItem(/^sentiment/).waitFor();
     await workbench.treeItem(/^movies/).click();
     await workbench
-      .treeItem(/adapter source, full data/)
+      .treeItem(/source, adapter · full data/)
       .first()
       .waitFor();
     await workbench
@@ -36,12 +36,12 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
       .first()
       .waitFor();
     await workbench.screenshot('tree-dark');
-    expect(await workbench.treeItem(/lora source, full data.*stale/).count()).toBe(1);
+    expect(await workbench.treeItem(/source, lora · full data · stale/).count()).toBe(1);
   });
 
   it('opens a checkpoint with its layers and tensors', async () => {
     await workbench
-      .treeItem(/adapter source, full data/)
+      .treeItem(/source, adapter · full data/)
       .first()
       .click();
     const page = workbench.webview();
@@ -56,8 +56,7 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
     await workbench.chooseFromContextMenu(workbench.treeItem(/^negation/), 'Tune with Last Settings');
     await workbench.treeItem(/^negation/).click();
     await workbench
-      .treeItem(/adapter, 16 shots, random start/)
-      .first()
+      .treeItem(/random start, adapter · 16 shots · seed 13 · now/)
       .waitFor({ timeout: 180_000 });
     expect((await readdir(runs)).length).toBe(before + 1);
     await workbench.screenshot('tuned-dark');
@@ -96,5 +95,22 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
     await workbench.treeItem(/^hotels/).waitFor({ state: 'hidden' });
     await workbench.runCommand('Deltaloom: Clear Filter');
     await workbench.treeItem(/^hotels/).waitFor();
+  });
+
+  it('is legible in other themes and in a narrow window', async () => {
+    for (const theme of ['light', 'high-contrast'] as const) {
+      const other = await Workbench.launch({ folder, theme, viewport: { width: 700, height: 800 } });
+      try {
+        await other.openView('Deltaloom');
+        await other.treeItem(/^odd_one/).click();
+        await other
+          .treeItem(/failed/)
+          .first()
+          .waitFor();
+        await other.screenshot(`tree-${theme}-narrow`);
+      } finally {
+        await other.close();
+      }
+    }
   });
 });

@@ -160,8 +160,12 @@ const STATE_ICONS: Record<CheckpointState, { icon: string; colour?: string }> = 
 function checkpointRow(node: CheckpointNode, context: RowContext): Row {
   const { run, state, reason, score, scoreSplit } = node.checkpoint;
   const { icon, colour } = STATE_ICONS[state];
-  const label = state === 'failed' ? formatRun(run) : `${formatMetric(score)}  ${formatRun(run)}`;
+  // What tells the runs of a task apart comes first: a narrow side bar cuts off the end.
+  const start = run.role === 'source' ? STRINGS.tree.source : formatInitialisation(run.initialisation);
+  const label = state === 'failed' ? start : `${formatMetric(score)}  ${start}`;
   const description = [
+    run.deltaName,
+    formatShots(run.shots),
     run.role === 'source' ? '' : `seed ${run.seed}`,
     state === 'done' ? '' : STRINGS.tree.states[state].toLowerCase(),
     formatAge(run.provenance.time, context.now),
