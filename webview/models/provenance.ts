@@ -33,7 +33,7 @@ export function provenanceText(provenance: ProvenanceView, timeZone?: string): s
   const where = commit === null ? 'without a commit' : `at ${shortCommit(commit)}`;
   return [
     `Computed ${where}`,
-    branch === null ? '' : ` on ${branch}`,
+    commit === null || branch === null ? '' : ` on ${branch}`,
     author === null ? '' : ` by ${author}`,
     `, ${formatTime(time, timeZone)}, on ${device}`,
     seconds > 0 ? ` in ${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s` : '',
