@@ -30,7 +30,7 @@ export async function runMerge(
     write: async (record) => {
       await session.store.writeMerge(record);
     },
-    provenance: () => session.provenance(),
+    provenance: () => session.provenanceWithoutDevice(),
     signal: session.context.signal,
   });
 }

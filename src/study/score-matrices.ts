@@ -38,10 +38,11 @@ export async function scoreMatrices(session: StudySession, request: ScoreRequest
     journal: session.absolute(cachePath(`scores-${request.deltaName}.jsonl`)),
     model: () => session.model(request.deltaName),
     provenance: async () => {
-      // The device is part of it, and is known once it is open.
-      if (request.methods.some((method) => SCORE_METHOD_INFO[method].cost !== 'weights')) {
-        await session.model(request.deltaName);
+      if (request.methods.every((method) => SCORE_METHOD_INFO[method].cost === 'weights')) {
+        return session.provenanceWithoutDevice();
       }
+      // The device is part of it, and is known once it is open.
+      await session.model(request.deltaName);
       return session.provenance();
     },
     signal: session.context.signal,

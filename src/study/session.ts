@@ -98,13 +98,23 @@ export class StudySession {
 
   /** Of what is being made now. Git is asked every time: a long study sees commits come. */
   async provenance(): Promise<Omit<Provenance, 'seconds'>> {
-    const git = await gitProvenance(this.directory);
+    return { ...(await this.provenanceWithoutDevice()), ...this.deviceProvenance() };
+  }
+
+  /** Of work that reads checkpoints alone: it says the same whether or not a device happens to be open. */
+  async provenanceWithoutDevice(): Promise<Omit<Provenance, 'seconds'>> {
     return {
-      ...git,
+      ...(await gitProvenance(this.directory)),
       time: new Date().toISOString(),
-      device: this.deviceUsed?.device ?? 'none',
-      versions: { node: process.versions.node, ...this.deviceUsed?.versions },
+      device: 'none',
+      versions: { node: process.versions.node },
     };
+  }
+
+  private deviceProvenance(): Partial<Pick<Provenance, 'device' | 'versions'>> {
+    if (this.deviceUsed === null) return {};
+    const { device, versions } = this.deviceUsed;
+    return { device, versions: { node: process.versions.node, ...versions } };
   }
 
   absolute(path: string): string {

@@ -72,7 +72,8 @@ describe('the command line', { timeout: 300_000 }, () => {
       ...work,
     );
     expect(JSON.parse(tuned.stdout)).toMatchObject({ computed: 3, reused: 0 });
-    expect(tuned.stderr).toMatch(/\d+\/18 steps.*Tuning copy \(adapter, full data, seed 42\)/);
+    // One line a second at most: on a fast machine the first task's may be the only one.
+    expect(tuned.stderr).toMatch(/\d+\/18 steps.*Tuning .+ \(adapter, full data, seed 42\)/);
     const scored = await deltaloom('score', '--study', study, '--method', 'loss', 'el2n', '--json', ...work);
     expect(JSON.parse(scored.stdout)).toMatchObject({ computed: 18 });
     const weights = await deltaloom('weights', '--study', study, '--target', 'copy', '--json');
