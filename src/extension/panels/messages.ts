@@ -246,8 +246,6 @@ export const pageMessageSchema = z.discriminatedUnion('type', [
     kind: z.string(),
     parameters: z.unknown(),
   }),
-  /** The arrangement changed: the host names the panel after it. */
-  z.object({ type: z.literal('arranged'), arrangement: arrangementSchema }),
 ]);
 export type PageMessage = z.infer<typeof pageMessageSchema>;
 

@@ -137,8 +137,6 @@ export class Panel implements Disposable {
           if (job.study === this.directory) this.post({ type: 'job', job: jobStatus(job) });
         }
         break;
-      case 'arranged':
-        break;
       case 'request':
         await this.answer(message.id, message.kind, message.parameters);
         break;
