@@ -71,7 +71,11 @@ async function makePackage(target: string): Promise<void> {
   }
   await copyIfPresent(path.join(root, 'docs', 'images'), path.join(stage, 'docs', 'images'));
   for (const file of ['cli.js', 'runtime.js', 'extension.cjs', 'webview']) {
-    await cp(path.join(root, 'dist', file), path.join(stage, 'dist', file), { recursive: true });
+    await cp(path.join(root, 'dist', file), path.join(stage, 'dist', file), {
+      recursive: true,
+      // An earlier development build may have left its maps there.
+      filter: isNeeded,
+    });
   }
   await stageRuntime(stage, TARGETS[target] ?? '');
   const output = path.join(packages, `deltaloom-${target}-${manifest.version}.vsix`);

@@ -297,7 +297,10 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
       .contentFrame()
       .frameLocator('iframe#active-frame');
     // The last panel is still another one until the results are there; that one has such a row too.
-    await panel.getByRole('heading', { name: /^Results/ }).first().waitFor({ timeout: 60_000 });
+    await panel
+      .getByRole('heading', { name: /^Results/ })
+      .first()
+      .waitFor({ timeout: 60_000 });
     const row = panel.locator('tbody tr', { hasText: 'compare_02' });
     await row.waitFor({ timeout: 60_000 });
     const tests = first.runs
