@@ -104,7 +104,6 @@ export class PanelBrowser {
     await page.exposeFunction('tellHost', (raw: unknown) => {
       const message = pageMessageSchema.parse(raw);
       if (message.type === 'ready') return [{ type: 'study', study: studyOf(options, null) }];
-      if (message.type !== 'request') return [];
       const { id, kind, parameters } = message;
       const value = answer(kind, parameters, options, requests);
       return [{ type: 'answer', id, ok: true, value }] satisfies HostMessage[];
