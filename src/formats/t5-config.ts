@@ -1,30 +1,11 @@
 import { z } from 'zod';
 import { DeltaloomError } from '../core/errors.js';
+import type { T5Architecture } from '../core/t5-architecture.js';
 import { readJsonFile } from './text-file.js';
 
-/** The architecture of a T5, from its `config.json`. */
-export interface T5Config {
-  readonly vocabularySize: number;
-  /** d_model. */
-  readonly modelSize: number;
-  /** d_kv: size of one head. */
-  readonly headSize: number;
-  /** d_ff. */
-  readonly feedForwardSize: number;
-  readonly heads: number;
-  readonly encoderBlocks: number;
-  readonly decoderBlocks: number;
-  readonly relativeBuckets: number;
-  readonly relativeMaxDistance: number;
-  readonly layerNormEpsilon: number;
+/** The architecture of a T5 and how it was trained, from its `config.json`. */
+export interface T5Config extends T5Architecture {
   readonly dropoutRate: number;
-  /** v1.0: relu; v1.1, Flan and LM-adapted: gated-gelu (the tanh form, `gelu_new`). */
-  readonly feedForward: 'relu' | 'gated-gelu';
-  /** Decoder outputs are multiplied by d_model^-0.5 before the logits (v1.0). */
-  readonly scalesLogits: boolean;
-  readonly padId: number;
-  readonly eosId: number;
-  readonly decoderStartId: number;
 }
 
 const positive = z.number().int().positive().max(0x7fffffff);

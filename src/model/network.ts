@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type { DeltaSettings } from '../core/delta-settings.js';
-import type { T5Architecture } from './architecture.js';
+import type { T5Architecture } from '../core/t5-architecture.js';
 import type { Dropout } from './dropout.js';
 
 /** A delta's settings with its tensors by name. */

@@ -1,4 +1,4 @@
-import type { T5Architecture } from './architecture.js';
+import type { T5Architecture } from '../core/t5-architecture.js';
 
 /**
  * The bucket of T5's relative position bias for one distance (memory position - query position), as in Mesh TensorFlow's

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { DeltaSettings } from '../../src/core/delta-settings.js';
-import type { T5Architecture } from '../../src/model/architecture.js';
+import type { T5Architecture } from '../../src/core/t5-architecture.js';
 import { initialDelta } from '../../src/model/deltas/initial.js';
 import { deltaShapes } from '../../src/model/deltas/shapes.js';
 

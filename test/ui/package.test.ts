@@ -44,7 +44,7 @@ describe('the .vsix', () => {
     expect((await stat(vsix)).size).toBeLessThan(40 * 2 ** 20);
   });
 
-  it('installs, opens a study and evaluates a task with the engine inside', async () => {
+  it('installs, opens a study and starts the engine inside', async () => {
     const data = path.join(temporary, 'user');
     const { node, server } = await ensureVsCode(() => undefined);
     await run(

@@ -82,8 +82,9 @@ async function understand(
   const patch = Object.fromEntries(Object.entries(rest).filter(([key]) => known.includes(key)));
   const { studies } = services.studies;
   const active = window.activeTextEditor?.document.uri.fsPath;
+  const directory = directoryOf(named);
   const pointed =
-    (typeof named === 'string' ? services.studies.find(named) : undefined) ??
+    (directory === undefined ? undefined : services.studies.find(directory)) ??
     (active === undefined ? undefined : services.studies.find(active));
   if (pointed !== undefined || studies.length < 2) {
     const study = pointed ?? studies[0];
@@ -95,4 +96,11 @@ async function understand(
     { placeHolder: 'Which study?' },
   );
   return { study: choice?.study, patch };
+}
+
+/** A command gets the study's folder from another panel, and the study itself from a row of the tree. */
+function directoryOf(study: unknown): string | undefined {
+  if (typeof study === 'string') return study;
+  if (typeof study !== 'object' || study === null || !('directory' in study)) return undefined;
+  return typeof study.directory === 'string' ? study.directory : undefined;
 }

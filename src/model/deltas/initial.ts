@@ -1,6 +1,6 @@
 import type { DeltaSettings } from '../../core/delta-settings.js';
 import { sizeOfShape, type Tensor } from '../../core/tensor.js';
-import type { T5Architecture } from '../architecture.js';
+import type { T5Architecture } from '../../core/t5-architecture.js';
 import { Random } from '../random.js';
 import { deltaShapes } from './shapes.js';
 

@@ -1,13 +1,6 @@
 import type { DeltaSettings } from '../../core/delta-settings.js';
-import {
-  attentionModule,
-  blockCount,
-  innerSize,
-  STACKS,
-  sublayers,
-  type Stack,
-  type T5Architecture,
-} from '../architecture.js';
+import { attentionModule, blockCount, innerSize, STACKS, sublayers, type Stack } from '../architecture.js';
+import type { T5Architecture } from '../../core/t5-architecture.js';
 
 export function adapterNames(sublayer: string): { down: string; up: string } {
   return { down: `${sublayer}.adapter.adapter_A`, up: `${sublayer}.adapter.adapter_B` };

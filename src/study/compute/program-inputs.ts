@@ -1,7 +1,7 @@
 import type { Tensor as TfTensor } from '@tensorflow/tfjs';
 import type { DeltaTensors } from '../../core/tensor.js';
 import type { Dimension, HostTensor, TensorSignature } from '../../engine/contract.js';
-import type { T5Architecture } from '../../model/architecture.js';
+import type { T5Architecture } from '../../core/t5-architecture.js';
 import { Dropout, drawDropoutKeys } from '../../model/dropout.js';
 import { Random } from '../../model/random.js';
 import { bucketMatrix } from '../../model/relative-positions.js';
