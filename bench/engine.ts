@@ -1,5 +1,6 @@
 /**
- * The engine beside PyTorch: `npm run bench:engine -- [--size tiny|small|base] [--delta adapter,lora,prefix] [--rounds N] [--clock wall|cpu]`.
+ * The engine beside PyTorch: `npm run bench:engine -- [--size tiny|small|base] [--delta adapter,lora,prefix] [--measure forward,step,real,decode,memory]
+ * [--rounds N] [--clock wall|cpu]`.
  * Rounds are interleaved (ours, theirs, ours, ...), results are medians and the median of the paired ratios.
  */
 import * as tf from '@tensorflow/tfjs';
@@ -21,6 +22,7 @@ import { Peer, type PeerAnswer } from './engine-peer.js';
 
 const [BATCH, SOURCE, TARGET] = [8, 128, 16];
 const REAL_ROWS = 64;
+const MATMUL_REPEATS = 100;
 const OPTIMIZER = { name: 'adafactor', clip: 0.1, weightDecay: 0 } as const;
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -28,6 +30,8 @@ const { values } = parseArgs({
   options: {
     size: { type: 'string', default: 'base' },
     delta: { type: 'string', default: 'adapter,lora,prefix' },
+    /** Parts of the benchmark; `real` takes minutes at the size `base`. */
+    measure: { type: 'string', default: 'forward,step,real,decode,memory' },
     rounds: { type: 'string', default: '5' },
     /** `cpu` counts the processor time of each process instead: for machines that others use too, with --threads 1. */
     clock: { type: 'string', default: 'wall' },
@@ -36,6 +40,11 @@ const { values } = parseArgs({
     shared: { type: 'string', default: path.join(ROOT, '..', 'shared') },
   },
 });
+const PARTS = ['forward', 'step', 'real', 'decode', 'memory'] as const;
+const measured = new Set(values.measure.split(','));
+for (const part of measured) {
+  if (!PARTS.some((known) => known === part)) throw new Error(`--measure is a list of ${PARTS.join(', ')}`);
+}
 const rounds = Number(values.rounds);
 const threads = Number(values.threads);
 
@@ -101,35 +110,35 @@ async function timed(work: () => Promise<unknown>): Promise<Side> {
   return { seconds: now() - start };
 }
 
-/** GFLOP/s of ONNX Runtime on one plain product: the peak that shares are given of. */
+/** GFLOP/s of ONNX Runtime on one product, of a plain or a transposed operand, whichever is faster: shares are given of it. */
 async function matmulPeak(engine: Engine): Promise<number> {
   const [m, k, n] = [1024, 768, 3072];
-  const executable = await engine.compile(
-    {
-      name: 'matmul',
-      inputs: {
-        a: { dtype: 'float32', shape: [m, k] },
-        b: { dtype: 'float32', shape: [n, k] },
-      },
-      outputs: ['c'],
-      compute: ({ a, b }) => ({ c: tf.matMul(a, b, false, true) }),
-    },
-    new Map(),
-  );
-  const filled = (rows: number): HostTensor => ({
+  const filled = (rows: number, columns: number): HostTensor => ({
     dtype: 'float32',
-    shape: [rows, k],
-    data: new Float32Array(rows * k).fill(0.5),
+    shape: [rows, columns],
+    data: new Float32Array(rows * columns).fill(0.5),
   });
-  const inputs = { a: filled(m), b: filled(n) };
   let best = Infinity;
-  for (let repeat = 0; repeat < 20; repeat++) {
-    const { seconds } = await timed(async () => {
-      (await executable.run(inputs)).c.dispose();
-    });
-    best = Math.min(best, seconds);
+  for (const transposed of [false, true]) {
+    const b = transposed ? filled(n, k) : filled(k, n);
+    const executable = await engine.compile(
+      {
+        name: 'matmul',
+        inputs: { a: { dtype: 'float32', shape: [m, k] }, b: { dtype: 'float32', shape: [...b.shape] } },
+        outputs: ['c'],
+        compute: (inputs) => ({ c: tf.matMul(inputs.a, inputs.b, false, transposed) }),
+      },
+      new Map(),
+    );
+    const inputs = { a: filled(m, k), b };
+    for (let repeat = 0; repeat < MATMUL_REPEATS; repeat++) {
+      const { seconds } = await timed(async () => {
+        (await executable.run(inputs)).c.dispose();
+      });
+      best = Math.min(best, seconds);
+    }
+    await executable.dispose();
   }
-  await executable.dispose();
   return (2 * m * k * n) / best / 1e9;
 }
 
@@ -156,27 +165,30 @@ async function measureDelta(
 
   console.log(`\n### ${delta.type}: trace, compile and load of the training step ${compile.toFixed(2)} s\n`);
   console.log('| | ours | PyTorch | ours / PyTorch | |\n|-|-|-|-|-|');
-  await compare(
-    `forward, ${BATCH} x ${SOURCE} -> ${TARGET}`,
-    () => timed(() => model.sweep(initial, batch, null)),
-    peer === null ? null : () => asked({ do: 'forward', batch: given }),
-    flops,
-  );
-  await compare(
-    `training step, ${BATCH} x ${SOURCE} -> ${TARGET}`,
-    () => timed(() => training.advance(batch, 5e-4)),
-    peer === null ? null : () => asked({ do: 'step', batches: [given] }),
-    // The frozen weights get no gradient: the backward pass costs about one more forward pass.
-    2 * flops,
-  );
-  await compareReal(training, peer, asked);
+  if (measured.has('forward'))
+    await compare(
+      `forward, ${BATCH} x ${SOURCE} -> ${TARGET}`,
+      () => timed(() => model.sweep(initial, batch, null)),
+      peer === null ? null : () => asked({ do: 'forward', batch: given }),
+      flops,
+    );
+  if (measured.has('step'))
+    await compare(
+      `training step, ${BATCH} x ${SOURCE} -> ${TARGET}`,
+      () => timed(() => training.advance(batch, 5e-4)),
+      peer === null ? null : () => asked({ do: 'step', batches: [given] }),
+      // The frozen weights get no gradient: the backward pass costs about one more forward pass.
+      2 * flops,
+    );
+  if (measured.has('real')) await compareReal(training, peer, asked);
   // Both sides generate the same number of tokens for the prefix only without a cache on PyTorch's side: not compared.
   const withPeer = peer !== null && delta.type !== 'prefix';
-  await compare(
-    `greedy decoding, ${BATCH} rows to 32 tokens`,
-    () => decode(model, initial, batch),
-    withPeer ? () => asked({ do: 'generate', batch: given, maxLength: 33 }) : null,
-  );
+  if (measured.has('decode'))
+    await compare(
+      `greedy decoding, ${BATCH} rows to 32 tokens`,
+      () => decode(model, initial, batch),
+      withPeer ? () => asked({ do: 'generate', batch: given, maxLength: 33 }) : null,
+    );
   training.dispose();
   await model.dispose();
 }
@@ -241,7 +253,12 @@ console.log(
 );
 console.log(`Plain matmul 1024 x 768 x 3072: ours ${peak.toFixed(1)} GFLOP/s.`);
 if (peer !== null) {
-  const theirs = await peer.ask({ do: 'matmul', shape: [1024, 768, 3072], repeat: 20, clock: values.clock });
+  const theirs = await peer.ask({
+    do: 'matmul',
+    shape: [1024, 768, 3072],
+    repeat: MATMUL_REPEATS,
+    clock: values.clock,
+  });
   const configuration = await peer.ask({ do: 'configuration' });
   console.log(
     `PyTorch's on the same product: ${Number(theirs.gflops).toFixed(1)} GFLOP/s. ${JSON.stringify(configuration)}`,
@@ -255,15 +272,17 @@ if (peer !== null) {
 peer?.stop();
 await engine.dispose();
 
-const memory = spawnSync(
-  process.execPath,
-  [
-    ...process.execArgv,
-    fileURLToPath(new URL('./engine-memory.ts', import.meta.url)),
-    size,
-    folder,
-    String(threads),
-  ],
-  { encoding: 'utf8' },
-);
-console.log(memory.status === 0 ? memory.stdout.trim() : `Memory was not measured: ${memory.stderr}`);
+if (measured.has('memory')) {
+  const memory = spawnSync(
+    process.execPath,
+    [
+      ...process.execArgv,
+      fileURLToPath(new URL('./engine-memory.ts', import.meta.url)),
+      size,
+      folder,
+      String(threads),
+    ],
+    { encoding: 'utf8' },
+  );
+  console.log(memory.status === 0 ? memory.stdout.trim() : `Memory was not measured: ${memory.stderr}`);
+}

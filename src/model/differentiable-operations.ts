@@ -44,22 +44,24 @@ export function rmsNormalise(x: Tensor, epsilon: number): Tensor {
 const GELU_SLOPE = Math.sqrt(2 / Math.PI);
 const GELU_CUBE = 0.044715;
 
-/** 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))): `gelu_new`. */
+/**
+ * 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))): `gelu_new`. The forward pass is written in the very steps that ONNX Runtime
+ * knows as FastGelu and runs as one node where no gradient needs the values between.
+ */
 export function geluNew(x: Tensor): Tensor {
   return differentiable((input, save) => {
-    const value = input;
-    const square = tf.mul(value, value);
-    const inner = tf.mul(value, tf.add(tf.mul(square, GELU_SLOPE * GELU_CUBE), GELU_SLOPE));
-    const tanh = tf.tanh(inner);
-    const half = tf.mul(value, 0.5);
-    save([value, tanh]);
+    const point = input;
+    const cube = tf.add(tf.mul(tf.mul(point, GELU_CUBE), point), 1);
+    const rise = tf.add(tf.tanh(tf.mul(tf.mul(point, GELU_SLOPE), cube)), 1);
+    const value = tf.mul(tf.mul(point, 0.5), rise);
+    save([point, rise, value]);
     return {
-      value: tf.add(half, tf.mul(half, tanh)),
+      value,
+      // With r = 1 + tanh(u): r / 2 + x / 2 (1 - tanh(u)^2) u' = r / 2 + gelu(x) (2 - r) u'.
       gradFunc: (dy, kept) => {
-        const [point, t] = [saved(kept, 0), saved(kept, 1)];
-        const slope = tf.add(tf.mul(tf.mul(point, point), 1.5 * GELU_SLOPE * GELU_CUBE), 0.5 * GELU_SLOPE);
-        const rise = tf.mul(tf.mul(point, slope), tf.sub(1, tf.mul(t, t)));
-        return tf.mul(dy, tf.add(tf.add(tf.mul(t, 0.5), 0.5), rise));
+        const [x, r, y] = [saved(kept, 0), saved(kept, 1), saved(kept, 2)];
+        const slope = tf.add(tf.mul(tf.mul(x, x), 3 * GELU_SLOPE * GELU_CUBE), GELU_SLOPE);
+        return tf.mul(dy, tf.add(tf.mul(r, 0.5), tf.mul(tf.mul(y, tf.sub(2, r)), slope)));
       },
     };
   })(x);

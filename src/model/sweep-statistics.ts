@@ -19,16 +19,20 @@ export function logProbabilities(logits: Tensor): Tensor {
 /** What a sweep reads of the distributions at the label tokens; everything of the vocabulary's width stays on the device. */
 export function tokenStatistics(logProbability: Tensor, labels: Tensor): TokenStatistics {
   const [rows = 0, vocabulary = 0] = logProbability.shape;
-  const oneHot = tf.cast(tf.oneHot(labels, vocabulary), 'float32');
-  const probability = tf.exp(logProbability);
-  const gap = tf.sub(probability, oneHot);
-  const flat = (x: Tensor) => tf.reshape(x, [rows]);
-  const own = tf.sum(tf.mul(probability, oneHot), -1);
-  const norm = tf.sqrt(tf.sum(tf.mul(probability, probability), -1));
+  // The label's own entry is gathered, and the others are summed without it: no one-hot, and no cancellation near p_y = 1.
+  const own = tf.gatherND(logProbability, tf.stack([tf.range(0, rows, 1, 'int32'), labels], 1));
+  const ownProbability = tf.exp(own);
+  const isOther = tf.notEqual(tf.range(0, vocabulary, 1, 'int32'), tf.reshape(labels, [rows, 1]));
+  const others = tf.mul(tf.exp(logProbability), tf.cast(isOther, 'float32'));
+  const squares = tf.sum(tf.mul(others, others), -1);
+  const gap = tf.sub(1, ownProbability);
   return {
-    loss: flat(tf.neg(tf.sum(tf.mul(logProbability, oneHot), -1))),
-    el2n: flat(tf.sqrt(tf.sum(tf.mul(gap, gap), -1))),
-    logitsLabelCosine: flat(tf.div(own, norm)),
+    loss: tf.neg(own),
+    el2n: tf.sqrt(tf.add(squares, tf.mul(gap, gap))),
+    logitsLabelCosine: tf.div(
+      ownProbability,
+      tf.sqrt(tf.add(squares, tf.mul(ownProbability, ownProbability))),
+    ),
   };
 }
 
