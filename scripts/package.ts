@@ -108,7 +108,11 @@ async function stageRuntime(stage: string, platform: string): Promise<void> {
     await copyIfPresent(path.join(runtime, name), path.join(copied, name));
   }
   const relative = path.join(path.relative(runtime, libraries), platform);
-  await cp(path.join(runtime, relative), path.join(copied, relative), { recursive: true });
+  await cp(path.join(runtime, relative), path.join(copied, relative), {
+    recursive: true,
+    // On macOS the npm package holds the library twice; the binding loads the one without the full version.
+    filter: (file) => !/libonnxruntime\.\d+\.\d+\.\d+\.dylib$/.test(file),
+  });
   const dependency = JSON.parse(await readFile(path.join(runtime, 'package.json'), 'utf8')) as Manifest & {
     scripts?: unknown;
   };

@@ -82,7 +82,8 @@ async function probeProvider(id: 'cpu' | 'webgpu' | 'cuda'): Promise<Probe> {
     };
     return { usable: true, reason: reasons[id] };
   } catch (error) {
-    const message = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+    const message =
+      error instanceof Error ? withoutSource(error.message.split('\n')[0] ?? '') : String(error);
     const reasons = {
       cpu: `ONNX Runtime does not load on this machine (${message})`,
       webgpu: `no GPU adapter answered through WebGPU (${message})`,
@@ -90,6 +91,11 @@ async function probeProvider(id: 'cpu' | 'webgpu' | 'cuda'): Promise<Probe> {
     };
     return { usable: false, reason: reasons[id] };
   }
+}
+
+/** ONNX Runtime's checks begin with the place in its source and the condition; what a user can read comes after. */
+export function withoutSource(message: string): string {
+  return message.replace(/^\S*onnxruntime\S*:\d+ .* was false\. /, '');
 }
 
 function nativeTensorFlow(id: 'tfjs-node' | 'tfjs-node-gpu', title: string): Device {
