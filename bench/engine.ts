@@ -21,7 +21,7 @@ import { DELTAS, forwardFlops, randomBackbone, SIZES, type Size } from './engine
 import { Peer, type PeerAnswer } from './engine-peer.js';
 
 const [BATCH, SOURCE, TARGET] = [8, 128, 16];
-const REAL_ROWS = 64;
+const REAL_ROWS = 32;
 const MATMUL_REPEATS = 100;
 const OPTIMIZER = { name: 'adafactor', clip: 0.1, weightDecay: 0 } as const;
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
