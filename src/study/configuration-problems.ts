@@ -86,6 +86,19 @@ export function configurationProblems(
       'Add one, for example "adapter": { "type": "adapter" }.',
     );
   }
+  for (const role of ['sources', 'targets'] as const) {
+    for (const name of Object.keys(configuration[role].tuningByDelta)) {
+      if (Object.hasOwn(configuration.deltas, name)) continue;
+      const near = nearestName(name, Object.keys(configuration.deltas));
+      add(
+        'error',
+        'delta-unknown',
+        [role, 'tuningByDelta', name],
+        `The study has no delta settings called '${name}'.`,
+        near === undefined ? 'Remove it, or add the delta.' : `Did you mean '${near}'?`,
+      );
+    }
+  }
   for (const granularity of configuration.scores.granularities) {
     const served = configuration.scores.methods.some((method) =>
       SCORE_METHOD_INFO[method].granularities.includes(granularity),

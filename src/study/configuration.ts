@@ -39,30 +39,44 @@ const prefix = z
   })
   .describe('Reparametrised prefixes of self-attention.');
 
+const tuningFields = {
+  learningRates: z.array(z.number().positive()).min(1).describe('Tried in turn; the best on dev is kept.'),
+  batchSizes: z.array(z.int().min(1)).min(1).describe('Tried in turn; the best on dev is kept.'),
+  steps: z.int().min(1).describe('Optimizer steps at most.'),
+  warmup: z.int().min(0),
+  schedule: z.enum(['constant', 'linear']),
+  optimizer: z.enum(['adafactor', 'adamw']),
+  weightDecay: z.number().min(0),
+  clip: z.number().min(0).describe('Global gradient norm at most; 0 for no clipping.'),
+  dropout: z.number().min(0).max(0.9).describe("Default: the backbone's dropout_rate."),
+  validateEvery: z.int().min(1),
+  validateOn: z.int().min(1).describe('Dev examples read at each validation; default all.'),
+  logEvery: z.int().min(1),
+  patience: z.int().min(0).describe('Validations without improvement before stopping; 0: never stop early.'),
+};
+
 export const tuningSchema = z.strictObject({
-  learningRates: z
-    .array(z.number().positive())
-    .min(1)
-    .default([5e-4])
-    .describe('Tried in turn; the best on dev is kept.'),
-  batchSizes: z.array(z.int().min(1)).min(1).default([8]).describe('Tried in turn; the best on dev is kept.'),
-  steps: z.int().min(1).default(1000).describe('Optimizer steps at most.'),
-  warmup: z.int().min(0).default(0),
-  schedule: z.enum(['constant', 'linear']).default('constant'),
-  optimizer: z.enum(['adafactor', 'adamw']).default('adafactor'),
-  weightDecay: z.number().min(0).default(0),
-  clip: z.number().min(0).default(0.1).describe('Global gradient norm at most; 0 for no clipping.'),
-  dropout: z.number().min(0).max(0.9).optional().describe("Default: the backbone's dropout_rate."),
-  validateEvery: z.int().min(1).default(100),
-  validateOn: z.int().min(1).optional().describe('Dev examples read at each validation; default all.'),
-  logEvery: z.int().min(1).default(10),
-  patience: z
-    .int()
-    .min(0)
-    .default(10)
-    .describe('Validations without improvement before stopping; 0: never stop early.'),
+  learningRates: tuningFields.learningRates.default([5e-4]),
+  batchSizes: tuningFields.batchSizes.default([8]),
+  steps: tuningFields.steps.default(1000),
+  warmup: tuningFields.warmup.default(0),
+  schedule: tuningFields.schedule.default('constant'),
+  optimizer: tuningFields.optimizer.default('adafactor'),
+  weightDecay: tuningFields.weightDecay.default(0),
+  clip: tuningFields.clip.default(0.1),
+  dropout: tuningFields.dropout.optional(),
+  validateEvery: tuningFields.validateEvery.default(100),
+  validateOn: tuningFields.validateOn.optional(),
+  logEvery: tuningFields.logEvery.default(10),
+  patience: tuningFields.patience.default(10),
 });
 export type TuningSettings = z.infer<typeof tuningSchema>;
+
+/** One delta may need another learning rate than the next: what is named here replaces what `tuning` says. */
+const tuningByDelta = z
+  .record(z.string().min(1), z.strictObject(tuningFields).partial())
+  .default({})
+  .describe("By the name of a delta: settings that replace those of 'tuning'.");
 
 export const studySchema = z.strictObject({
   $schema: z.string().optional(),
@@ -115,6 +129,7 @@ export const studySchema = z.strictObject({
       dataSeed: z.int().min(0).optional().describe('Which data file; default the first found.'),
       seed: seed.default(42),
       tuning: tuningSchema.prefault({}),
+      tuningByDelta,
     })
     .prefault({}),
   targets: z
@@ -127,6 +142,7 @@ export const studySchema = z.strictObject({
         .default([42])
         .describe('One run each; also the data seed where such a file exists.'),
       tuning: tuningSchema.prefault({}),
+      tuningByDelta,
     })
     .prefault({}),
   scores: z
@@ -160,3 +176,13 @@ export const studySchema = z.strictObject({
 });
 export type StudyConfiguration = z.infer<typeof studySchema>;
 export type DeltaConfiguration = StudyConfiguration['deltas'][string];
+
+/** How the sources or targets of one delta are tuned. */
+export function tuningOf(
+  { tuning, tuningByDelta: own }: Pick<StudyConfiguration['sources'], 'tuning' | 'tuningByDelta'>,
+  deltaName: string,
+): TuningSettings {
+  const given = Object.hasOwn(own, deltaName) ? own[deltaName] : undefined;
+  const named = Object.entries(given ?? {}).filter(([, value]) => value !== undefined);
+  return { ...tuning, ...Object.fromEntries(named) };
+}

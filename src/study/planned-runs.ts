@@ -1,5 +1,6 @@
 import { DeltaloomError } from '../core/errors.js';
 import { isDeepStrictEqual } from 'node:util';
+import { tuningOf } from './configuration.js';
 import { canonicalJson } from './content-key.js';
 import type { CheckpointReference, MergeRecord, RunRecord } from './records.js';
 import type { StudySession } from './session.js';
@@ -19,7 +20,7 @@ export function sourceTune(session: StudySession, task: string, deltaName: strin
     shots: sources.shots,
     seed: sources.seed,
     dataSeed: sources.dataSeed === undefined ? undefined : { seed: sources.dataSeed, required: true },
-    tuning: sources.tuning,
+    tuning: tuningOf(sources, deltaName),
     start: { kind: 'random', seed: initialisationSeed },
     keep: 'best',
     test: false,
@@ -42,7 +43,7 @@ export function targetTune(
     shots: targets.shots,
     seed,
     dataSeed: { seed, required: false },
-    tuning: targets.tuning,
+    tuning: tuningOf(targets, deltaName),
     start,
     keep: 'best',
     test: true,
@@ -56,13 +57,15 @@ export function firstTargetSeed(session: StudySession): number {
 
 /** A source after k steps on the target (`euclidean`, `performance`). */
 export function stepTune(session: StudySession, source: FinishedRun, target: string): TuneRequest {
-  const { targets, scores } = session.configuration;
-  const { learningRates, batchSizes } = targets.tuning;
+  const { scores } = session.configuration;
+  const start = startFromRun(source);
+  const request = targetTune(session, target, source.deltaName, firstTargetSeed(session), start);
+  const { learningRates, batchSizes } = request.tuning;
   return {
-    ...targetTune(session, target, source.deltaName, firstTargetSeed(session), startFromRun(source)),
+    ...request,
     role: 'step-k',
     tuning: {
-      ...targets.tuning,
+      ...request.tuning,
       steps: scores.steps,
       learningRates: learningRates.slice(0, 1),
       batchSizes: batchSizes.slice(0, 1),

@@ -1,6 +1,7 @@
 import { DeltaloomError } from '../core/errors.js';
 import { SCORE_METHOD_INFO, type Granularity, type ScoreMethod } from '../core/methods.js';
 import { chooseData, sourceTasks, targetTasks } from './catalogue.js';
+import { tuningOf } from './configuration.js';
 import { contentKey } from './content-key.js';
 import { evaluateCheckpoint } from './evaluate-run.js';
 import { readExamples } from './examples.js';
@@ -86,7 +87,7 @@ export async function scoringRequest(session: StudySession, request: ScoreReques
       identity: { seed: configuration.initialisationSeed, delta },
       tensors: async () => (await session.model(deltaName)).initialDelta(configuration.initialisationSeed),
     },
-    tuning: await stepTuning(session, sources),
+    tuning: await stepTuning(session, sources, deltaName),
   };
 }
 
@@ -158,8 +159,13 @@ async function scoredTarget(
 }
 
 /** Sources tuned for k steps on targets; each a run on record like any other. */
-async function stepTuning(session: StudySession, sources: readonly FinishedRun[]): Promise<StepTuning> {
+async function stepTuning(
+  session: StudySession,
+  sources: readonly FinishedRun[],
+  deltaName: string,
+): Promise<StepTuning> {
   const { scores, targets } = session.configuration;
+  const tuning = tuningOf(targets, deltaName);
   const runOf = (task: string): FinishedRun => {
     const run = sources.find((source) => source.task === task);
     if (run === undefined) throw new Error(`'${task}' is no source`);
@@ -168,8 +174,8 @@ async function stepTuning(session: StudySession, sources: readonly FinishedRun[]
   return {
     identity: {
       steps: scores.steps,
-      tuning: targets.tuning,
-      dropout: await session.dropout(targets.tuning.dropout),
+      tuning,
+      dropout: await session.dropout(tuning.dropout),
       seed: firstTargetSeed(session),
     },
     tuned: async (source, target) => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DeltaloomError } from '../../src/core/errors.js';
+import { tuningOf } from '../../src/study/configuration.js';
 import { checkStudyText, loadStudy, studyJsonSchema } from '../../src/study/load.js';
 
 describe('deltaloom.json', () => {
@@ -11,6 +12,22 @@ describe('deltaloom.json', () => {
     expect(problems).toEqual([]);
     expect(configuration?.targets).toMatchObject({ shots: 16, seeds: [42] });
     expect(configuration?.deltas['adapter']).toMatchObject({ type: 'adapter', size: 12 });
+  });
+
+  it('tunes one delta otherwise than the rest, in what is named and nothing else', () => {
+    const { configuration, problems } = checkStudyText(`{
+  "version": 1, "backbone": "b", "tasks": "t",
+  "sources": {
+    "tuning": { "steps": 60, "clip": 0 },
+    "tuningByDelta": { "lora": { "learningRates": [0.001] } }
+  }
+}`);
+    expect(problems).toEqual([]);
+    if (configuration === null) throw new Error('a valid study');
+    const { sources, targets } = configuration;
+    expect(tuningOf(sources, 'adapter')).toEqual(sources.tuning);
+    expect(tuningOf(sources, 'lora')).toEqual({ ...sources.tuning, learningRates: [0.001] });
+    expect(tuningOf(targets, 'lora')).toEqual(targets.tuning);
   });
 
   it('points at the line and path of what is wrong', () => {

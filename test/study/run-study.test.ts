@@ -190,6 +190,27 @@ describe('a whole study', { timeout: 300_000 }, () => {
     expect(record.results).toMatchObject({ dev: null, steps: 6 });
   });
 
+  it('tunes a delta by settings of its own, and says when they name no delta', async () => {
+    const own = join(root, 'own-settings');
+    await copyInputs(study, own);
+    const file = join(own, 'deltaloom.json');
+    const configuration = JSON.parse(await readFile(file, 'utf8')) as { sources?: object };
+    const tuningByDelta = { adapter: { steps: 4 }, adaptor: { steps: 5 } };
+    await writeFile(
+      file,
+      JSON.stringify({ ...configuration, sources: { ...configuration.sources, tuningByDelta } }),
+    );
+    expect((await preflight(own)).filter(({ severity }) => severity === 'error')).toMatchObject([
+      {
+        code: 'delta-unknown',
+        path: ['sources', 'tuningByDelta', 'adaptor'],
+        remedy: "Did you mean 'adapter'?",
+      },
+    ]);
+    await execute(own, TUNE_COPY);
+    expect((await readSnapshot(own)).runs).toMatchObject([{ results: { steps: 4 } }]);
+  });
+
   it('records a tuning that diverges as failed, with what to do', async () => {
     const diverging = join(root, 'diverging');
     await copyInputs(study, diverging);
