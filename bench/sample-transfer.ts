@@ -9,14 +9,14 @@ import { argument, ConsoleJobs } from '../scripts/console-job.js';
 
 /**
  * How good the scores are: against the declared families, and against the transfer that is really measured when every target
- * starts from every single source. Needs a study whose sources are tuned and scored (`npm run demo`).
+ * starts from every single source. Needs a study whose sources are tuned and scored (`npm run demo -- --full`).
  *
  *   npx tsx bench/sample-transfer.ts [--study DIR] [--delta NAME] [--seeds N] [--threads N]
  */
 async function main(): Promise<void> {
   const root = join(import.meta.dirname, '..');
   const deltaName = argument('delta') ?? 'adapter';
-  const study = resolve(argument('study') ?? join(root, '.cache', 'demo'));
+  const study = resolve(argument('study') ?? join(root, '.cache', 'demo', '16-shots'));
   const directory = join(root, '.cache', 'sample-transfer');
   await copyStudy(study, directory);
   const before = await readSnapshot(directory);
@@ -104,7 +104,7 @@ function describe(snapshot: StudySnapshot, deltaName: string, seeds: readonly nu
   return [
     '# How good the scores are on the sample study',
     '',
-    `Delta \`${deltaName}\`, ${shots} shots, ${seeds.length} seed(s) (${seeds.join(', ')}). Every target was tuned from every single source; test accuracy. ` +
+    `Delta \`${deltaName}\`, ${shots} shots, ${seeds.length === 1 ? 'seed' : 'seeds'} ${seeds.join(', ')}. Every target was tuned from every single source; test accuracy. ` +
       'AUC: chance that a source of the same family scores as more similar than one of another, over all pairs. ' +
       "Rank correlation (Spearman): between a target's scores and the accuracy reached from each source, mean over targets. " +
       'Regret: how much accuracy is lost by starting from the source that the score likes best instead of the truly best one, mean over targets.',
@@ -112,6 +112,10 @@ function describe(snapshot: StudySnapshot, deltaName: string, seeds: readonly nu
     '| method | AUC same family | rank correlation | regret (points) |',
     '| --- | --- | --- | --- |',
     ...rows,
+    `| a source at random | 0.50 | 0.00 | ${(100 * mean(regretsAtRandom(transfer))).toFixed(1)} |`,
+    '',
+    'The performance counts what k steps on the target add to a source (METHODS): a relative is good at the target before the first step and has little to gain, ' +
+      'so the score likes strangers, by its definition and not by a wrong sign. What its merges are worth comes from merging the copies that were tuned on the target.',
     '',
     '## Measured transfer',
     '',
@@ -124,6 +128,11 @@ function describe(snapshot: StudySnapshot, deltaName: string, seeds: readonly nu
     `Machine: ${cpus()[0]?.model ?? 'unknown'}, ${cpus().length} cores.`,
     '',
   ].join('\n');
+}
+
+/** What choosing blindly costs on every target. */
+function regretsAtRandom(transfer: Map<string, Map<string, number>>): number[] {
+  return [...transfer.values()].map((row) => regret(mean([...row.values()]), [...row.values()]));
 }
 
 /** One row a matrix; a matrix of several parts is read as the mean over its parts. */

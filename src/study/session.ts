@@ -98,7 +98,7 @@ export class StudySession {
 
   /** Of what is being made now. Git is asked every time: a long study sees commits come. */
   async provenance(): Promise<Omit<Provenance, 'seconds'>> {
-    return { ...(await this.provenanceWithoutDevice()), ...this.deviceProvenance() };
+    return { ...(await this.provenanceWithoutDevice()), ...this.usedDevice() };
   }
 
   /** Of work that reads checkpoints alone: it says the same whether or not a device happens to be open. */
@@ -111,7 +111,8 @@ export class StudySession {
     };
   }
 
-  private deviceProvenance(): Partial<Pick<Provenance, 'device' | 'versions'>> {
+  /** What computes, and with which libraries; nothing before a model was opened. */
+  usedDevice(): Partial<Pick<Provenance, 'device' | 'versions'>> {
     if (this.deviceUsed === null) return {};
     const { device, versions } = this.deviceUsed;
     return { device, versions: { node: process.versions.node, ...versions } };

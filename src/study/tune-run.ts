@@ -164,23 +164,28 @@ export async function runTune(
   const stateFile = session.absolute(cachePath('tunings', plan.request.task, `${plan.id}.safetensors`));
   try {
     const result = await tuneFrom(session, plan, stateFile, report);
-    // The device is known once it was opened.
-    const device = pickDevice(await session.provenance());
     const checkpoint = await keep(session, plan, result);
     const measured = await measureTest(
       session,
       plan,
-      record(session, plan, { ...provenance, ...device }, result, checkpoint, 'done'),
+      // The device is known once it was opened.
+      record(session, plan, { ...provenance, ...session.usedDevice() }, result, checkpoint, 'done'),
       result.delta,
     );
     await forgetTuning(stateFile);
     return measured;
   } catch (error) {
     if (error instanceof TuningCancelled) {
-      const device = pickDevice(await session.provenance());
       const checkpoint = error.kept === null ? null : await keep(session, plan, error.kept);
       await session.store.writeRun(
-        record(session, plan, { ...provenance, ...device }, error.kept, checkpoint, 'cancelled'),
+        record(
+          session,
+          plan,
+          { ...provenance, ...session.usedDevice() },
+          error.kept,
+          checkpoint,
+          'cancelled',
+        ),
       );
       throw error.reason;
     }
@@ -189,13 +194,6 @@ export async function runTune(
     }
     throw error;
   }
-}
-
-function pickDevice({
-  device,
-  versions,
-}: Omit<Provenance, 'seconds'>): Pick<Provenance, 'device' | 'versions'> {
-  return { device, versions };
 }
 
 async function tuneFrom(
