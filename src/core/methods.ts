@@ -111,7 +111,8 @@ export const SCORE_METHOD_INFO: Readonly<Record<ScoreMethod, ScoreMethodInfo>> =
   'weight-cosine-change': {
     id: 'weight-cosine-change',
     title: 'Weight cosine of the change',
-    summary: 'The same on the change of both deltas from their shared initialisation.',
+    summary:
+      'Mean over tensors of cos(change of the few-shot delta of the target, change of the source delta) from their shared initialisation.',
     direction: 'higher',
     cost: 'weights',
     granularities: ['model', 'block', 'layer'],

@@ -2,7 +2,11 @@ import type { ScoreMatrix } from '../records.js';
 import { html, type Html } from './html.js';
 
 const CELL = 26;
-const LABEL = 190;
+/** A label's letters are at most so wide; source labels lean by this angle. */
+const LETTER = 6.5;
+const LEAN = (60 * Math.PI) / 180;
+const MOST_LETTERS = 26;
+const [LEGEND_WIDTH, LEGEND_HEIGHT, LEGEND_STEPS] = [160, 10, 24];
 /** Perceptually uniform and safe for colour-blind readers: viridis at eight places. */
 const COLOURS = [
   [68, 1, 84],
@@ -34,13 +38,19 @@ export function heatmap(matrix: ScoreMatrix): Html {
     const share = high > low ? Math.min(1, Math.max(0, (value - low) / (high - low))) : 0.5;
     return direction === 'lower' ? 1 - share : share;
   };
-  const [width, height] = [LABEL + sources.length * CELL + 10, LABEL + targets.length * CELL + 10];
+  const widest = (names: readonly string[]): number =>
+    Math.max(...names.map((name) => shortened(name).length)) * LETTER;
+  const left = Math.max(60, widest(targets) + 12);
+  const top = widest(sources) * Math.sin(LEAN) + 16;
+  const width = left + sources.length * CELL + Math.max(20, widest(sources.slice(-3)) * Math.cos(LEAN));
+  const bottom = top + targets.length * CELL;
+  const height = bottom + LEGEND_HEIGHT + 34;
   const cells = targets.flatMap((target, i) =>
     sources.map((source, j) => {
       const value = valueOf(target, source);
       const own = target === source;
       const title = `${source} on ${target}: ${value === null ? 'not a number' : value.toPrecision(5)}${own ? ' (its own, left out)' : ''}`;
-      const [x, y] = [LABEL + j * CELL, LABEL + i * CELL];
+      const [x, y] = [left + j * CELL, top + i * CELL];
       const size = CELL - 1;
       return own || value === null
         ? html`<rect x="${x}" y="${y}" width="${size}" height="${size}" class="left-out"
@@ -54,17 +64,32 @@ export function heatmap(matrix: ScoreMatrix): Html {
   const labels = [
     ...targets.map(
       (target, i) =>
-        html`<text x="${LABEL - 6}" y="${LABEL + i * CELL + 17}" text-anchor="end"
-          >${shortened(target)}</text
-        >`,
+        html`<text x="${left - 6}" y="${top + i * CELL + 17}" text-anchor="end">${shortened(target)}</text>`,
     ),
     ...sources.map((source, j) => {
-      const x = LABEL + j * CELL + 16;
-      return html`<text x="${x}" y="${LABEL - 6}" transform="rotate(-60 ${x} ${LABEL - 6})"
+      const x = left + j * CELL + 16;
+      return html`<text x="${x}" y="${top - 6}" transform="rotate(-60 ${x} ${top - 6})"
         >${shortened(source)}</text
       >`;
     }),
   ];
+  const legend = html`<g transform="translate(${left} ${bottom + 10})">
+    ${Array.from(
+      { length: LEGEND_STEPS },
+      (_, step) =>
+        html`<rect
+          x="${(step * LEGEND_WIDTH) / LEGEND_STEPS}"
+          width="${LEGEND_WIDTH / LEGEND_STEPS + 0.5}"
+          height="${LEGEND_HEIGHT}"
+          fill="${colour(step / (LEGEND_STEPS - 1))}"
+        />`,
+    )}
+    <text y="${LEGEND_HEIGHT + 14}">${(direction === 'lower' ? high : low).toPrecision(3)}</text>
+    <text x="${LEGEND_WIDTH}" y="${LEGEND_HEIGHT + 14}" text-anchor="end"
+      >${(direction === 'lower' ? low : high).toPrecision(3)}</text
+    >
+    <text x="${LEGEND_WIDTH + 8}" y="${LEGEND_HEIGHT}">more similar</text>
+  </g>`;
   return html`<figure class="wide">
       <svg
         viewBox="0 0 ${width} ${height}"
@@ -73,7 +98,7 @@ export function heatmap(matrix: ScoreMatrix): Html {
         role="img"
         aria-label="Heatmap of ${targets.length} targets and ${sources.length} sources; the table below has its values"
       >
-        ${cells}${labels}
+        ${cells}${labels}${compared.length === 0 ? null : legend}
       </svg>
     </figure>
     <details>
@@ -111,7 +136,7 @@ function meanOf(values: readonly (number | null)[]): number | null {
 }
 
 function shortened(name: string): string {
-  return name.length > 26 ? `${name.slice(0, 25)}…` : name;
+  return name.length > MOST_LETTERS ? `${name.slice(0, MOST_LETTERS - 1)}…` : name;
 }
 
 /** @param share 0 to 1 */

@@ -1,6 +1,6 @@
 import { averagingWeights, defaultTemperature, weightDirection } from '../../core/averaging-weights.js';
 import { DeltaloomError } from '../../core/errors.js';
-import { SCORE_METHOD_INFO } from '../../core/methods.js';
+import { GRANULARITIES, SCORE_METHOD_INFO, SCORE_METHODS } from '../../core/methods.js';
 import { collectResults, type ResultsTable } from '../../core/results.js';
 import type { Provenance, ScoreMatrix } from '../records.js';
 import type { StudySnapshot } from '../snapshot.js';
@@ -13,7 +13,7 @@ import { STYLE } from './style.js';
 /** One self-contained HTML file: no script, no font, no picture from elsewhere. */
 export function studyReport(snapshot: StudySnapshot): string {
   const name = snapshot.configuration?.name ?? snapshot.directory.split(/[\\/]/).at(-1) ?? 'study';
-  const sections = [resultsSection(snapshot), ...matrixSections(snapshot), curvesSection(snapshot)];
+  const sections = [resultsSection(snapshot), scoresSection(snapshot), curvesSection(snapshot)];
   const body = sections.flatMap((section) => (section === null ? [] : [section.markup])).join('\n');
   return `<!doctype html>
 <html lang="en">
@@ -43,11 +43,8 @@ function resultsSection({ runs, tasks }: StudySnapshot): Html | null {
   if (tables.length === 0) return null;
   return html`<section>
     <h2>Results</h2>
-    <p>
-      Test metric in percent: mean over seeds, deviation, and gain over random initialisation. Bold: the best
-      of a row.
-    </p>
-    ${tables.map(resultsTable)}
+    <p>Test metric in percent, means over seeds and their deviation; gains in points. Bold: the best.</p>
+    ${tables.map((table) => html`${summaryTable(table)} ${resultsTable(table)}`)}
   </section>`;
 }
 
@@ -55,18 +52,57 @@ const percent = (value: number): string => (value * 100).toFixed(1);
 const signed = (value: number | null): string =>
   value === null ? '–' : `${value >= 0 ? '+' : ''}${percent(value)}`;
 
-function resultsTable({ deltaName, shots, tasks, columns, cells }: ResultsTable): Html {
-  const value = (cell: { mean: number; deviation: number | null; best: boolean } | null): Html => {
-    if (cell === null) return html`<td>–</td>`;
-    const deviation = cell.deviation === null ? '' : ` ±${percent(cell.deviation)}`;
-    return cell.best
-      ? html`<td><strong>${percent(cell.mean)}</strong>${deviation}</td>`
-      : html`<td>${percent(cell.mean)}${deviation}</td>`;
-  };
+const titleOf = ({ deltaName, shots }: ResultsTable): string =>
+  `${deltaName}, ${shots === 'full' ? 'full data' : `${shots} shots`}`;
+
+/** One row an initialisation: what most readers want to know first. */
+function summaryTable(table: ResultsTable): Html {
   return html`<div class="wide">
     <table>
       <caption>
-        ${deltaName}, ${shots === 'full' ? 'full data' : `${shots} shots`}
+        ${titleOf(table)}: mean of ${table.tasks.length} tasks
+      </caption>
+      <thead>
+        <tr>
+          <th scope="col">initialisation</th>
+          <th scope="col">mean</th>
+          <th scope="col">over random</th>
+          <th scope="col">over average</th>
+          <th scope="col">tasks won, tied, lost against random</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${table.columns.map(
+          (column) =>
+            html`<tr>
+              <th scope="row">${column.initialisation}</th>
+              ${valueCell(column)}
+              <td>${signed(column.gainOverRandom)}</td>
+              <td>${signed(column.gainOverAverage)}</td>
+              <td>
+                ${column.againstRandom.wins}, ${column.againstRandom.ties}, ${column.againstRandom.losses}
+              </td>
+            </tr>`,
+        )}
+      </tbody>
+    </table>
+  </div>`;
+}
+
+function valueCell(cell: { mean: number; deviation: number | null; best: boolean } | null): Html {
+  if (cell === null) return html`<td>–</td>`;
+  const deviation = cell.deviation === null ? '' : ` ±${percent(cell.deviation)}`;
+  return cell.best
+    ? html`<td><strong>${percent(cell.mean)}</strong>${deviation}</td>`
+    : html`<td>${percent(cell.mean)}${deviation}</td>`;
+}
+
+function resultsTable(table: ResultsTable): Html {
+  const { tasks, columns, cells } = table;
+  return html`<div class="wide">
+    <table class="dense">
+      <caption>
+        ${titleOf(table)}: by task
       </caption>
       <thead>
         <tr>
@@ -81,44 +117,40 @@ function resultsTable({ deltaName, shots, tasks, columns, cells }: ResultsTable)
             html`<tr>
               <th scope="row">${task.name}</th>
               <td>${task.metric}</td>
-              ${(cells[i] ?? []).map(value)}
+              ${(cells[i] ?? []).map(valueCell)}
             </tr>`,
         )}
       </tbody>
-      <tfoot>
-        <tr>
-          <th scope="row">mean</th>
-          <td></td>
-          ${columns.map(value)}
-        </tr>
-        <tr>
-          <th scope="row">gain over random</th>
-          <td></td>
-          ${columns.map(({ gainOverRandom }) => html`<td>${signed(gainOverRandom)}</td>`)}
-        </tr>
-        <tr>
-          <th scope="row">gain over average</th>
-          <td></td>
-          ${columns.map(({ gainOverAverage }) => html`<td>${signed(gainOverAverage)}</td>`)}
-        </tr>
-      </tfoot>
     </table>
   </div>`;
 }
 
-function matrixSections(snapshot: StudySnapshot): (Html | null)[] {
-  return snapshot.matrices.map((matrix) => {
-    const info = SCORE_METHOD_INFO[matrix.method];
-    const title = `${info.title}${matrix.granularity === 'model' ? '' : ` (mean over ${matrix.granularity}s)`}, ${matrix.deltaName}`;
-    return html`<section>
-      <h2>${title}</h2>
-      <p>
-        ${info.summary} ${info.direction === 'lower' ? 'Lower' : 'Higher'}: more similar.
-        ${origin(matrix.provenances)}
-      </p>
-      ${heatmap(matrix)} ${matrix.granularity === 'model' ? weightsTable(matrix, snapshot) : null}
-    </section>`;
-  });
+/** In the order of the catalogue, whatever the files are called. */
+function scoresSection(snapshot: StudySnapshot): Html | null {
+  const place = ({ method, granularity }: ScoreMatrix): number =>
+    SCORE_METHODS.indexOf(method) * GRANULARITIES.length + GRANULARITIES.indexOf(granularity);
+  const matrices = [...snapshot.matrices].sort(
+    (a, b) => a.deltaName.localeCompare(b.deltaName) || place(a) - place(b),
+  );
+  if (matrices.length === 0) return null;
+  return html`<section>
+    <h2>Scores</h2>
+    <p>Rows: targets. Columns: sources. A target's own source takes no part in its merges.</p>
+    <div class="pairs">${matrices.map((matrix) => matrixSection(matrix, snapshot))}</div>
+  </section>`;
+}
+
+function matrixSection(matrix: ScoreMatrix, snapshot: StudySnapshot): Html {
+  const info = SCORE_METHOD_INFO[matrix.method];
+  const parts = matrix.granularity === 'model' ? '' : ` (mean over ${matrix.granularity}s)`;
+  return html`<section>
+    <h3>${info.title}${parts}, ${matrix.deltaName}</h3>
+    <p>
+      ${info.summary} ${info.direction === 'lower' ? 'Lower' : 'Higher'}: more similar.
+      ${origin(matrix.provenances)}
+    </p>
+    ${heatmap(matrix)} ${matrix.granularity === 'model' ? weightsTable(matrix, snapshot) : null}
+  </section>`;
 }
 
 function weightsTable(matrix: ScoreMatrix, { configuration }: StudySnapshot): Html {
@@ -186,34 +218,31 @@ function origin(provenances: readonly Provenance[]): string {
   return commits.length === 0 ? '' : `From ${commits.join(', ')}.`;
 }
 
-/** Runs whose curves are drawn: beyond this a report is no longer looked at. */
-const MOST_CURVES = 200;
-
 function curvesSection({ runs, tasks }: StudySnapshot): Html | null {
   const order = tasks.map(({ name }) => name);
-  const drawn = runs
+  const tuned = runs
     .filter(({ kind, role, curve }) => kind === 'tune' && role !== 'step-k' && curve.dev.length > 1)
-    .sort((a, b) => order.indexOf(a.task) - order.indexOf(b.task))
-    .slice(0, MOST_CURVES);
-  if (drawn.length === 0) return null;
-  const byTask = groupByTask(drawn);
+    .sort((a, b) => order.indexOf(a.task) - order.indexOf(b.task));
+  if (tuned.length === 0) return null;
   return html`<section>
     <h2>Learning curves</h2>
-    ${[...byTask].map(
-      ([task, own]) =>
-        html`<details>
-          <summary>${task}: ${own.length} runs</summary>
-          ${curveChart(
-            `${task}: dev metric by step`,
-            own.map((run) => ({
-              label: `${run.deltaName} ${run.role === 'source' ? 'source' : initialisationLabel(run.initialisation)}, seed ${run.seed}`,
-              points: run.curve.dev.flatMap(({ step, metric }) =>
-                metric === null ? [] : [{ x: step, y: metric }],
-              ),
-            })),
-          )}
-        </details>`,
-    )}
+    <p>Dev metric by step. Of a target's seeds the first is drawn.</p>
+    ${[...groupByTask(tuned)].map(([task, own]) => {
+      const seed = Math.min(...own.filter(({ role }) => role === 'target').map((run) => run.seed));
+      const drawn = own.filter((run) => run.role !== 'target' || run.seed === seed);
+      return html`<details>
+        <summary>${task}: ${drawn.length} of ${own.length} runs</summary>
+        ${curveChart(
+          `${task}: dev metric by step`,
+          drawn.map((run) => ({
+            label: `${run.deltaName} ${run.role === 'source' ? 'source' : initialisationLabel(run.initialisation)}, seed ${run.seed}`,
+            points: run.curve.dev.flatMap(({ step, metric }) =>
+              metric === null ? [] : [{ x: step, y: metric }],
+            ),
+          })),
+        )}
+      </details>`;
+    })}
   </section>`;
 }
 
