@@ -76,6 +76,14 @@ async function main(): Promise<void> {
   }
 }
 
+/** A pipe takes what was written later than `write` returns. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.write('', () => resolve());
+  });
+}
+
 await main();
+await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
 // Native libraries may keep threads; nothing is left to do.
 process.exit();

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -48,6 +48,18 @@ describe('the command line', { timeout: 300_000 }, () => {
     for (const name of ['results', 'report', 'import', 'status', 'devices']) {
       expect(help).toContain(`  ${name} `);
     }
+  });
+
+  it('writes all of a long answer into a pipe', async () => {
+    const long = join(root, 'long');
+    await writeTinyStudy(long);
+    const file = join(long, 'deltaloom.json');
+    const configuration = JSON.parse(await readFile(file, 'utf8')) as object;
+    const unknown = Array.from({ length: 3000 }, (_, i) => `unknown-${i}`);
+    await writeFile(file, JSON.stringify({ ...configuration, groups: { unknown } }));
+    const { stdout } = await deltaloom('check', '--study', long, '--json');
+    expect(stdout.length).toBeGreaterThan(2 ** 19);
+    expect(JSON.stringify(JSON.parse(stdout))).toContain('unknown-2999');
   });
 
   it('fails in one line without a stack trace, with the error as JSON when asked', async () => {
