@@ -8,7 +8,7 @@ import { readSnapshot, type StudySnapshot } from '../src/study/snapshot.js';
 /**
  * The results of finished studies, every initialisation beside random, average, group and best source:
  *
- *   npx tsx bench/sample-results.ts DIR [DIR ...]       (folders that `npm run demo -- --full` wrote)
+ *   npx tsx bench/sample-results.ts DIR [DIR ...]       (what `npm run demo -- --full` or `deltaloom run` wrote)
  *
  * Writes bench/results/sample-results.md.
  */
@@ -35,7 +35,7 @@ async function main(): Promise<void> {
     'Accuracy in percent on test splits of 500 that nothing was chosen on. Mean over tasks; ± is the deviation of that mean from seed ' +
       'to seed (a seed draws the shots and orders them). Gains are in points. Won, tied and lost count tasks, by the mean over seeds. ' +
       'Sources: how many equally weighted sources the weights are worth, on average over targets (and blocks). ' +
-      'Written by `bench/sample-results.ts` from studies that `npm run demo -- --full` made.',
+      'Written by `bench/sample-results.ts` from the studies of `npm run demo -- --full`, or of `deltaloom run` on the sample.',
     '',
     ...sections,
   ].join('\n');
