@@ -4,6 +4,8 @@ import '@vscode-elements/elements/dist/vscode-single-select/index.js';
 import '@vscode-elements/elements/dist/vscode-textfield/index.js';
 import { html, nothing, type TemplateResult } from 'lit';
 import { ifDefined } from 'lit/directives/if-defined.js';
+import { live } from 'lit/directives/live.js';
+import type { Failure } from '../src/extension/panels/messages.js';
 
 /** Controls of the panels, each with its label. */
 
@@ -27,6 +29,7 @@ export function select<Value extends string>(
     selected: own === value,
     disabled: false,
   }));
+  // 'live': the element remembers the place of what is chosen, which is another among other choices.
   return html`<label class="control ${options.wide === true ? 'wide' : ''}">
     <span>${label}</span>
     <vscode-single-select
@@ -34,7 +37,7 @@ export function select<Value extends string>(
       aria-label=${label}
       ?combobox=${options.combobox === true}
       .options=${listed}
-      .value=${value ?? ''}
+      .value=${live(value ?? '')}
       @change=${(event: Event) => {
         const chosen = (event.target as HTMLElement & { value: string }).value;
         const found = choices.find((choice) => choice.value === chosen);
@@ -42,6 +45,22 @@ export function select<Value extends string>(
       }}
     ></vscode-single-select>
   </label>`;
+}
+
+/** A choice among things that are their own names. */
+export function selectName(
+  label: string,
+  names: readonly string[],
+  value: string | null,
+  changed: (name: string) => void,
+): TemplateResult {
+  return select(
+    label,
+    names.map((name) => ({ value: name, label: name })),
+    value,
+    changed,
+    { combobox: names.length > 12 },
+  );
 }
 
 export function button(
@@ -122,4 +141,16 @@ export function notice(
   return html`<div class="notice ${kind}" role=${kind === 'error' ? 'alert' : 'status'}>
     <span>${text}</span>${actions}
   </div>`;
+}
+
+/** Why something did not work, with what to do about it. */
+export function failureNotice(
+  { message, remedy }: Pick<Failure, 'message' | 'remedy'>,
+  actions: TemplateResult | typeof nothing = nothing,
+): TemplateResult {
+  return notice('error', remedy === undefined ? message : `${message} ${remedy}`, actions);
+}
+
+export function loading(text: string): TemplateResult {
+  return html`<p class="muted" role="status">${text}</p>`;
 }

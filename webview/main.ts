@@ -1,7 +1,7 @@
 import './panel.css';
 import { html, nothing, render } from 'lit';
 import { PANEL_KINDS, type PanelKind, type StudyView } from '../src/extension/panels/messages.js';
-import { button, notice } from './controls.js';
+import { button, failureNotice, loading } from './controls.js';
 import { BarPicture } from './pictures/bar-picture.js';
 import { HeatmapPicture } from './pictures/heatmap-picture.js';
 import { LegendStrip } from './pictures/legend-strip.js';
@@ -12,7 +12,6 @@ import { watchTheme } from './theme.js';
 import { curvesView } from './views/curves-view.js';
 import { heatmapView } from './views/heatmap-view.js';
 import { resultsView } from './views/results-view.js';
-import { loading } from './views/scores.js';
 import { weightsView } from './views/weights-view.js';
 
 customElements.define('heatmap-picture', HeatmapPicture);
@@ -44,9 +43,8 @@ function page(): unknown {
   const problem =
     failure === null
       ? nothing
-      : notice(
-          'error',
-          `${failure.message} ${failure.remedy ?? ''}`,
+      : failureNotice(
+          failure,
           button('Dismiss', () => store.dismiss()),
         );
   if (store.study === undefined) return loading('Reading the study…');
@@ -65,9 +63,8 @@ function content(): unknown {
   if (study !== undefined) return VIEWS[kind](store, study);
   const failure = store.failureOf(`study ${shownVersion}`);
   if (failure === undefined) return loading('Reading the study as of that commit…');
-  return notice(
-    'error',
-    `${failure.message} ${failure.remedy ?? ''}`,
+  return failureNotice(
+    failure,
     button('Show the Working Tree', () => store.arrange({ shownVersion: null })),
   );
 }

@@ -15,6 +15,7 @@ import {
 } from '../src/extension/panels/messages.js';
 import { Host, RequestFailed } from './host.js';
 import type { ScoreSheet } from './models/heatmap.js';
+import { runKey } from './models/runs.js';
 
 interface Loaded {
   /** The last that came: shown until newer comes. */
@@ -38,9 +39,11 @@ export class Store {
   readonly jobs = new Map<string, JobStatus>();
   private readonly host: Host;
   private readonly loads = new Map<string, Loaded>();
+  /** Running tunings whose curves came: once on record they stay on screen. */
+  private readonly followed = new Set<string>();
   /** Raised when the working tree changes: what was fetched before is old. */
   private generation = 1;
-  private historyPaths = '';
+  private historyWanted: Parameters<'history'> | null = null;
   private rendering = false;
 
   constructor(private readonly render: () => void) {
@@ -84,11 +87,15 @@ export class Store {
     return this.loads.get(key)?.failure;
   }
 
-  /** Which commits the picker offers: those that touched these files. */
+  /** Which commits the picker offers: those that touched these files, and the chosen ones. */
   watchHistory(paths: readonly string[]): void {
-    const key = paths.join('\n');
-    if (key === this.historyPaths) return;
-    this.historyPaths = key;
+    const { shownVersion, comparedVersion } = this.arrangement;
+    const wanted = {
+      paths: [...paths],
+      hashes: [shownVersion, comparedVersion].filter((version) => typeof version === 'string'),
+    };
+    if (JSON.stringify(wanted) === JSON.stringify(this.historyWanted)) return;
+    this.historyWanted = wanted;
     void this.refreshHistory();
   }
 
@@ -103,10 +110,15 @@ export class Store {
       this.changed();
       return answer;
     } catch (error) {
-      this.failure = failureFrom(error);
-      this.changed();
+      this.fail(error);
       return undefined;
     }
+  }
+
+  /** Shows why something did not work. */
+  fail(error: unknown): void {
+    this.failure = failureFrom(error);
+    this.changed();
   }
 
   dismiss(): void {
@@ -134,7 +146,8 @@ export class Store {
         if (message.study !== null && this.arrangement.study !== message.study.directory) {
           this.arrange({ study: message.study.directory });
         }
-        if (this.historyPaths !== '') void this.refreshHistory();
+        this.keepFollowed();
+        void this.refreshHistory();
         break;
       case 'job':
         this.jobs.set(message.job.id, message.job);
@@ -151,7 +164,15 @@ export class Store {
     this.changed();
   }
 
+  private keepFollowed(): void {
+    const ended = (this.study?.runs ?? []).map(runKey).filter((key) => this.followed.delete(key));
+    if (ended.length === 0) return;
+    const others = this.arrangement.runs.filter((key) => !ended.includes(key));
+    this.arrange({ runs: [...others, ...ended] });
+  }
+
   private grow(curve: CurveView): void {
+    this.followed.add(curve.id);
     for (const [key, loaded] of this.loads) {
       if (!key.startsWith('curves null ') || loaded.value === undefined) continue;
       const others = (loaded.value as CurveView[]).filter(({ id }) => id !== curve.id);
@@ -160,16 +181,16 @@ export class Store {
   }
 
   private async refreshHistory(): Promise<void> {
-    const paths = this.historyPaths;
+    const wanted = this.historyWanted;
+    if (wanted === null) return;
     try {
-      const history = await this.host.request('history', {
-        paths: paths.split('\n').filter((file) => file !== ''),
-      });
-      if (paths === this.historyPaths) this.history = history;
+      const history = await this.host.request('history', wanted);
+      if (wanted !== this.historyWanted) return;
+      this.history = history;
+      this.changed();
     } catch (error) {
-      this.failure = failureFrom(error);
+      this.fail(error);
     }
-    this.changed();
   }
 
   private load<Kind extends RequestKind>(

@@ -35,8 +35,11 @@ export function readTheme(): Theme {
     background: read('editor-background', light ? '#ffffff' : '#1e1e1e'),
     foreground,
     muted: highContrast ? foreground : read('descriptionForeground', foreground),
+    // Of a chart's grid, which in these themes would be as loud as the bars before it.
     line: highContrast
-      ? read('contrastBorder', foreground)
+      ? light
+        ? '#949494'
+        : '#6b6b6b'
       : read('panel-border', light ? '#cccccc' : '#555555'),
     focus: read('focusBorder', '#0078d4'),
     accent,

@@ -180,7 +180,9 @@ function answer(
           shallow: false,
         },
         commits: options.commits ?? [],
+        named: [],
         uncommitted: 2,
+        changedHere: false,
       };
     default:
       requests.push({ kind, parameters });

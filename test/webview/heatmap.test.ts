@@ -9,11 +9,14 @@ import {
 } from '../../webview/models/heatmap.js';
 import {
   cellColours,
-  cellText,
   heatmapLayout,
   legendColours,
+  legendTexts,
+  numberText,
 } from '../../webview/pictures/heatmap-layout.js';
+import { cellText } from '../../webview/models/table.js';
 import { heatmapSvg } from '../../webview/pictures/heatmap-svg.js';
+import { multiplesSvg } from '../../webview/pictures/multiples-svg.js';
 import { exampleStudy } from '../support/example-study.js';
 import { sheetOf } from '../support/sheet.js';
 
@@ -78,11 +81,11 @@ describe('heatmap model', () => {
 
   it('shows the difference of two versions on a scale around zero', () => {
     const other = sheetOf(exampleStudy({ tasks: 8, methods: ['loss'], seed: 5 }));
-    const model = heatmapModel(sheetOf(study), other, options);
+    const model = heatmapModel(sheetOf(study), other, { ...options, comparedWith: '1a2b3c4' });
     expect(model.scale.kind).toBe('diverging');
     expect(model.scale.low).toBe(-model.scale.high);
     expect(model.shown[1]).toBeCloseTo((model.values[1] ?? 0) - (model.compared?.[1] ?? 0), 12);
-    expect(describeCell(model, 0, 1)).toMatch(/before \d\.\d{4} · difference [+-]\d\.\d{4}/);
+    expect(describeCell(model, 0, 1)).toMatch(/1a2b3c4 \d\.\d{4} · difference [+-]\d\.\d{4}/);
     expect(heatmapModel(sheetOf(study), sheetOf(study), options).shown.every((value) => value === 0)).toBe(
       true,
     );
@@ -108,11 +111,29 @@ describe('heatmap model', () => {
     expect(colours[1]).not.toBeNull();
   });
 
-  it('is the same as a table, every number kept', () => {
+  it('is the same as a table, every number kept and own sources set aside', () => {
     const model = heatmapModel(sheetOf(study), null, options);
     const table = heatmapTable(model, []);
     expect(table.rows).toHaveLength(8);
     expect(table.rows[2]?.[5]).toBe(model.values[2 * 8 + 4]);
+    expect([table.aside?.(2, 3), table.aside?.(2, 4)]).toEqual([true, false]);
+  });
+
+  it('writes ranks and weights as such, in the table and in the legend', () => {
+    const ranks = heatmapModel(sheetOf(study), null, { ...options, colour: 'rank' });
+    expect(cellText(heatmapTable(ranks, []), 0, 2)).toMatch(/^[1-7]$/);
+    expect(legendTexts(ranks.scale)).toEqual(['1 more similar', '7 less similar']);
+    const weights = heatmapModel(sheetOf(study), null, { ...options, colour: 'weight' });
+    expect(cellText(heatmapTable(weights, []), 0, 2)).toBe((100 * (weights.weights[1] ?? 0)).toFixed(2));
+    expect(legendTexts(weights.scale)[0]).toBe('0.0 % of the merge');
+  });
+
+  it('says which way a difference means more similar', () => {
+    const other = sheetOf(exampleStudy({ tasks: 8, methods: ['loss'], seed: 5 }));
+    const model = heatmapModel(sheetOf(study), other, { ...options, colour: 'weight' });
+    const [low, high] = legendTexts(model.scale);
+    expect(low).toMatch(/^-\d\.\d\d lower: more similar$/);
+    expect(high).toMatch(/^\+\d\.\d\d higher: less similar$/);
   });
 
   it('follows one pair through all blocks', () => {
@@ -145,10 +166,11 @@ describe('heatmap layout', () => {
 
   it('fits cell texts into five characters', () => {
     for (const value of [0.1234, 12.34, 123.4, 1234, 123456, 0.00012, -1.5]) {
-      expect(cellText(value, 'value', false).length).toBeLessThanOrEqual(5);
+      expect(numberText(value, 'value').length).toBeLessThanOrEqual(5);
     }
-    expect(cellText(0.5, 'value', true)).toBe('+0.50');
-    expect(cellText(Number.NaN, 'value', false)).toBe('');
+    expect(numberText(0.5, 'difference')).toBe('+0.50');
+    expect(numberText(0.5, 'weight')).toBe('50.0');
+    expect(numberText(Number.NaN, 'value')).toBe('');
   });
 
   it("puts the strong colour at the method's similar end", () => {
@@ -160,13 +182,24 @@ describe('heatmap layout', () => {
 
   it('draws an SVG that stands alone: title, every cell, legend, provenance', () => {
     const model = heatmapModel(sheetOf(study), null, options);
-    const svg = heatmapSvg(
-      { heatmap: model, colour: 'value', chosen: null, notes: ['made at <1a2b3c4> & kept'] },
-      LIGHT,
-    );
+    const svg = heatmapSvg({ heatmap: model, chosen: null, notes: ['made at <1a2b3c4> & kept'] }, LIGHT);
     expect(svg).toContain('Loss (adapter)');
     expect(svg).toContain('made at &lt;1a2b3c4&gt; &amp; kept');
     expect(svg.match(/shape-rendering/g)).toHaveLength(56);
+    expect(svg).not.toContain('NaN');
+  });
+
+  it('draws every part in small', () => {
+    const block = sheetOf(
+      study,
+      study.matrices.findIndex(({ granularity }) => granularity === 'block'),
+    );
+    const shown = { sheet: block, part: 0, rows: study.tasks, columns: study.tasks };
+    const svg = multiplesSvg(shown, ['a note'], LIGHT);
+    expect(svg).toContain('GraNd (adapter), every part on its own scale');
+    expect(svg).toContain('dec 1');
+    // The ground, and all cells but the diagonal of four parts.
+    expect(svg.match(/<rect /g)).toHaveLength(1 + 4 * 56);
     expect(svg).not.toContain('NaN');
   });
 });

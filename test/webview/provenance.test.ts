@@ -1,6 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import type { ProvenanceView, RepositoryView } from '../../src/extension/panels/messages.js';
-import { latestProvenance, provenanceText, repositoryNotice } from '../../webview/models/provenance.js';
+import type {
+  CommitView,
+  HistoryView,
+  ProvenanceView,
+  RepositoryView,
+} from '../../src/extension/panels/messages.js';
+import {
+  latestProvenance,
+  provenanceText,
+  recordedText,
+  repositoryNotice,
+} from '../../webview/models/provenance.js';
 
 const made: ProvenanceView = {
   commit: '1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d',
@@ -30,6 +40,44 @@ describe('provenance in words', () => {
       '2026-11-04T00:00:00Z',
     );
     expect(latestProvenance([])).toBeNull();
+  });
+});
+
+describe('where records stand in git', () => {
+  const [newer, older] = ['a', 'b'].map((letter) => ({
+    hash: letter.repeat(40),
+    author: 'Ada',
+    date: '2026-11-03T14:02:00Z',
+    subject: `Score ${letter}`,
+  })) as [CommitView, CommitView];
+  const history: HistoryView = {
+    repository: { kind: 'repository', branch: 'main', head: newer.hash, operation: null, shallow: false },
+    commits: [newer, older],
+    named: [],
+    uncommitted: 0,
+    changedHere: false,
+  };
+
+  it('names the last commit that changed them, or the one shown', () => {
+    expect(recordedText(history, null, 'UTC')?.text).toBe(
+      'On record since aaaaaaa by Ada, 3 Nov 2026, 14:02: Score a',
+    );
+    expect(recordedText({ ...history, changedHere: true }, older.hash, 'UTC')?.text).toBe(
+      'On record since bbbbbbb by Ada, 3 Nov 2026, 14:02: Score b',
+    );
+  });
+
+  it('says what is not committed', () => {
+    expect(recordedText({ ...history, changedHere: true }, null)?.text).toMatch(
+      /^Changed and not committed since aaaaaaa/,
+    );
+    expect(recordedText({ ...history, commits: [] }, null)?.text).toBe('Not committed yet');
+  });
+
+  it('claims nothing that is not known', () => {
+    expect(recordedText(history, 'c'.repeat(40))).toBeNull();
+    const none = { kind: 'none', reason: 'no repository', remedy: '' } as const;
+    expect(recordedText({ ...history, repository: none }, null)).toBeNull();
   });
 });
 

@@ -1,12 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { collectCurve } from '../../src/extension/panels/collect.js';
 import { curvesModel, curvesTable } from '../../webview/models/curves.js';
-import {
-  initialisationTitle,
-  resultsModel,
-  tablesOf,
-  type ResultsArrangement,
-} from '../../webview/models/results.js';
+import { resultsModel, tablesOf, type ResultsArrangement } from '../../webview/models/results.js';
+import { describeRun, describeRuns, initialisationTitle } from '../../webview/models/runs.js';
 import { writeTable, type TableModel } from '../../webview/models/table.js';
 import { exampleStudy } from '../support/example-study.js';
 import { viewOf } from '../support/sheet.js';
@@ -43,7 +39,12 @@ describe('results', () => {
       'EL2N',
     ]);
     expect(shown.runs[0]?.[0]?.map(({ seed }) => seed)).toEqual([42, 43, 44]);
+  });
+
+  it('names initialisations for people', () => {
     expect(initialisationTitle('grand/encoder.block.1')).toBe('GraNd, encoder.block.1');
+    expect(initialisationTitle('best-source')).toBe('Best source');
+    expect(initialisationTitle('from film-reviews')).toBe('From film-reviews');
   });
 
   it('sorts both ways with what is unknown last, filters and hides', () => {
@@ -70,6 +71,15 @@ describe('results', () => {
     const expected = (table.cells[1]?.[3]?.mean ?? 0) - (other?.cells[1]?.[3]?.mean ?? 0);
     expect((shown.model.rows[1]?.[5] as { mean: number }).mean).toBeCloseTo(expected, 12);
     expect(shown.model.caption).toMatch(/^Difference/);
+    expect(shown.model.rows[1]?.some((cell) => typeof cell === 'object' && cell?.best)).toBe(false);
+  });
+
+  it('leaves out of a difference the columns that only one version has', () => {
+    const [other] = tablesOf(viewOf(exampleStudy({ tasks: 6, methods: ['loss'], seed: 9 })), 'test');
+    const shown = model({}, other ?? null);
+    expect(shown.onlyNow).toEqual(['el2n']);
+    expect(shown.initialisations).toEqual(['random', 'average', 'group', 'loss']);
+    expect(model().onlyNow).toEqual([]);
   });
 });
 
@@ -123,10 +133,34 @@ describe('learning curves', () => {
     const [first, second] = study.runs;
     if (first === undefined || second === undefined) throw new Error('no runs');
     const shorter = { ...second, curve: { train: second.curve.train.slice(0, 2), dev: [] } };
-    const curves = curvesModel([collectCurve(first), collectCurve(shorter)], 'train');
+    const curves = curvesModel([collectCurve(first), collectCurve(shorter)], view.runs, 'train');
     expect(curves.steps).toEqual([10, 20, 30, 40, 50, 60]);
     expect(curves.series[1]?.values.slice(2)).toEqual([Number.NaN, Number.NaN, Number.NaN, Number.NaN]);
-    expect(curvesTable(curves).rows[3]?.slice(0, 3)).toEqual(['40', first.curve.train[3]?.loss, null]);
-    expect(curvesModel([collectCurve(first)], 'dev').steps).toEqual([20, 40, 60]);
+    expect(curvesTable(curves, []).rows[3]?.slice(0, 3)).toEqual(['40', first.curve.train[3]?.loss, null]);
+    expect(curvesModel([collectCurve(first)], view.runs, 'dev').steps).toEqual([20, 40, 60]);
+  });
+
+  it('tells runs apart by what differs and says once what they have in common', () => {
+    const seeds = view.runs.filter(
+      ({ task, role, initialisation }) =>
+        task === 'compare_00' && role === 'target' && initialisation === 'loss',
+    );
+    expect(describeRuns(seeds)).toEqual({
+      common: 'compare_00 from Loss, adapter, 16 shots',
+      labels: ['seed 42', 'seed 43', 'seed 44'],
+    });
+    const [source, first] = view.runs;
+    if (source === undefined || first === undefined) throw new Error('no runs');
+    expect(describeRun(source)).toBe('compare_00 source, adapter, full data, seed 42');
+    expect(describeRuns([source]).labels).toEqual([describeRun(source)]);
+    expect(describeRun({ ...source, role: 'step-k', initialisation: 'from count_04' })).toBe(
+      'compare_00, a few steps from count_04, adapter, full data, seed 42',
+    );
+    expect(describeRuns([first, first]).labels).toEqual([first.id, first.id]);
+  });
+
+  it('keeps the own label of a curve that is not on record yet', () => {
+    const running = { id: 'a/r', label: 'r on a (running)', running: true, train: [], dev: [], metric: '' };
+    expect(curvesModel([running], view.runs, 'train').series[0]?.label).toBe('r on a (running)');
   });
 });

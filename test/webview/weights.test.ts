@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { spearman } from '../../src/core/statistics.js';
 import { tablesOf } from '../../webview/models/results.js';
+import { compareMethods, correlationTable, methodsTable } from '../../webview/models/method-comparison.js';
 import {
-  compareMethods,
   isFailure,
   SLIDER_STEPS,
   sliderPosition,
@@ -105,7 +105,28 @@ describe('methods side by side', () => {
     const means = compared.columns.map(({ result }) => result?.mean ?? 0);
     const best = means.indexOf(Math.max(...means));
     expect(compared.columns[best]?.won).toBe(true);
-    expect(compared.winner).toBe(compared.columns[best]?.title);
-    expect(compareMethods(sheets, 'count_04', null).winner).toBeNull();
+    expect(compared.winners).toEqual([compared.columns[best]?.title]);
+    expect(compareMethods(sheets, 'count_04', null).winners).toEqual([]);
+  });
+
+  it('names all methods that share the first place', () => {
+    if (table === null) throw new Error('no results');
+    const row = table.tasks.findIndex(({ name }) => name === 'count_04');
+    const level = (cells: (typeof table.cells)[number]) =>
+      cells.map((cell) => cell && { ...cell, mean: 0.5 });
+    const tied = { ...table, cells: table.cells.map((cells, i) => (i === row ? level(cells) : cells)) };
+    expect(compareMethods(sheets, 'count_04', tied).winners).toHaveLength(3);
+  });
+
+  it('makes tables of weights and agreement that keep every digit', () => {
+    const compared = compareMethods(sheets, 'count_04', table);
+    const weights = methodsTable(compared, 'count_04', 'adapter, 16 shots');
+    const [first] = compared.columns;
+    if (first === undefined || isFailure(first.weights)) throw new Error('no weights');
+    const weight = first.weights.rows.find(({ source }) => source === weights.rows[0]?.[0])?.weight;
+    expect(weights.rows[0]?.[1]).toBe(weight);
+    expect(weights.rows).toHaveLength(7 + 3);
+    expect(weights.rows.at(-1)?.filter((cell) => String(cell).includes('★'))).toHaveLength(1);
+    expect(correlationTable(compared, 'count_04').rows[0]?.[3]).toBe(compared.correlations[0]?.[2]);
   });
 });

@@ -1,4 +1,5 @@
-import type { Arrangement, CurveView } from '../../src/extension/panels/messages.js';
+import type { Arrangement, CurveView, RunView } from '../../src/extension/panels/messages.js';
+import { describeRuns, runKey } from './runs.js';
 import type { TableModel } from './table.js';
 
 /** Learning curves of several runs over shared steps. Pure. */
@@ -15,23 +16,32 @@ export interface CurvesModel {
   }[];
 }
 
-export function curvesModel(curves: readonly CurveView[], which: Arrangement['curve']): CurvesModel {
+/** @param runs that the curves may belong to; a running one is of none yet and brings its own label */
+export function curvesModel(
+  curves: readonly CurveView[],
+  runs: readonly RunView[],
+  which: Arrangement['curve'],
+): CurvesModel {
   const points = curves.map(
     (curve) => new Map(curve[which].map(({ step, value }) => [step, value ?? Number.NaN])),
   );
   const steps = [...new Set(points.flatMap((series) => [...series.keys()]))].sort((a, b) => a - b);
+  const recorded = runs.filter((run) => curves.some(({ id }) => id === runKey(run)));
+  const { common, labels } = describeRuns(recorded);
+  const label = new Map(recorded.map((run, i) => [runKey(run), labels[i] ?? '']));
+  const what = which === 'train' ? 'Training loss by step' : 'Dev metric by step';
   return {
-    title: which === 'train' ? 'Training loss by step' : 'Dev metric by step',
+    title: common === '' ? what : `${what}: ${common}`,
     steps,
-    series: curves.map(({ label, running }, k) => ({
-      label,
-      running,
+    series: curves.map((curve, k) => ({
+      label: label.get(curve.id) ?? curve.label ?? curve.id,
+      running: curve.running,
       values: steps.map((step) => points[k]?.get(step) ?? Number.NaN),
     })),
   };
 }
 
-export function curvesTable(model: CurvesModel): TableModel {
+export function curvesTable(model: CurvesModel, notes: readonly string[]): TableModel {
   return {
     caption: model.title,
     columns: [
@@ -46,5 +56,6 @@ export function curvesTable(model: CurvesModel): TableModel {
       }),
     ]),
     digits: 4,
+    notes,
   };
 }

@@ -22,6 +22,8 @@ export interface HeatmapModel {
   readonly values: Float64Array;
   /** Of the version compared with; null when nothing is compared. */
   readonly compared: Float64Array | null;
+  /** That version's name. */
+  readonly comparedWith: string;
   /** 1: the most similar source of this target; NaN for the target's own. */
   readonly ranks: Float64Array;
   /** Averaging weights at the temperature; NaN for the target's own and where the row can't be weighed. */
@@ -34,6 +36,8 @@ export interface HeatmapModel {
 }
 
 export interface ColourDomain {
+  /** What the numbers are, and so how they are written. */
+  readonly of: Arrangement['colour'] | 'difference';
   readonly low: number;
   readonly high: number;
   /** diverging: symmetric around 0. */
@@ -50,6 +54,8 @@ export interface HeatmapOptions {
   readonly colour: Arrangement['colour'];
   readonly temperature: number;
   readonly groups: Readonly<Record<string, readonly string[]>>;
+  /** The compared version's name, for people. */
+  readonly comparedWith?: string;
 }
 
 /** @param compared another version of the same scores: the picture then shows sheet - compared */
@@ -103,6 +109,7 @@ export function heatmapModel(
     shown,
     values,
     compared: before,
+    comparedWith: options.comparedWith ?? 'before',
     ranks: rankOf,
     weights: weightOf,
     scale: domain(shown, rows, columns, before !== null ? 'difference' : options.colour, direction),
@@ -114,14 +121,19 @@ export function heatmapModel(
 
 /** What is said of a cell under the pointer or the cursor. */
 export function describeCell(model: HeatmapModel, row: number, column: number): string {
+  return `${model.rows[row] ?? ''} ← ${model.columns[column] ?? ''}: ${cellFacts(model, row, column)}`;
+}
+
+/** The same without the cell's name. */
+export function cellFacts(model: HeatmapModel, row: number, column: number): string {
   const [target, source] = [model.rows[row] ?? '', model.columns[column] ?? ''];
   const place = row * model.columns.length + column;
   const value = model.values[place] ?? Number.NaN;
-  const parts = [`${target} ← ${source}: ${formatNumber(value, { digits: 4 })}`];
+  const parts = [formatNumber(value, { digits: 4 })];
   if (model.compared !== null) {
     const before = model.compared[place] ?? Number.NaN;
     parts.push(
-      `before ${formatNumber(before, { digits: 4 })}`,
+      `${model.comparedWith} ${formatNumber(before, { digits: 4 })}`,
       `difference ${formatNumber(value - before, { digits: 4, signed: true })}`,
     );
   }
@@ -137,10 +149,19 @@ export function describeCell(model: HeatmapModel, row: number, column: number): 
   return parts.join(' · ');
 }
 
+/** Own sources are kept in it, set aside: they are worth knowing and no part of the weights. */
 export function heatmapTable(model: HeatmapModel, notes: readonly string[]): TableModel {
   const width = model.columns.length;
+  const { of } = model.scale;
+  const what = {
+    value: '',
+    rank: 'rank of the source, ',
+    weight: 'averaging weight in percent, ',
+    difference: `difference to ${model.comparedWith}, `,
+  }[of];
+  const tied = model.shown.some((value) => !Number.isNaN(value) && !Number.isInteger(value));
   return {
-    caption: `${model.title}: ${model.scale.kind === 'diverging' ? 'difference, ' : ''}targets in rows, sources in columns`,
+    caption: `${model.title}: ${what}targets in rows, sources in columns`,
     columns: [
       { title: 'Target', numeric: false },
       ...model.columns.map((name) => ({ title: name, numeric: true })),
@@ -149,8 +170,10 @@ export function heatmapTable(model: HeatmapModel, notes: readonly string[]): Tab
       name,
       ...Array.from(model.shown.subarray(r * width, (r + 1) * width), (value) => known(value)),
     ]),
-    digits: 4,
-    signed: model.scale.kind === 'diverging',
+    digits: { value: 4, rank: tied ? 1 : 0, weight: 2, difference: 4 }[of],
+    scale: of === 'weight' ? 100 : 1,
+    signed: of === 'difference',
+    aside: (row, column) => model.rows[row] === model.columns[column - 1],
     notes,
   };
 }
@@ -268,31 +291,34 @@ function domain(
   shown: Float64Array,
   rows: readonly string[],
   columns: readonly string[],
-  what: 'value' | 'rank' | 'weight' | 'difference',
+  what: ColourDomain['of'],
   direction: 'lower' | 'higher',
 ): ColourDomain {
   const { low, high } = extent(shown, rows, columns);
   if (what === 'difference') {
     const reach = Math.max(Math.abs(low), Math.abs(high)) || 1;
     return {
+      of: what,
       low: -reach,
       high: reach,
       kind: 'diverging',
       strong: 'high',
-      lowLabel: 'lower now',
-      highLabel: 'higher now',
+      lowLabel: direction === 'lower' ? 'lower: more similar' : 'lower: less similar',
+      highLabel: direction === 'lower' ? 'higher: less similar' : 'higher: more similar',
     };
   }
   const strong =
     what === 'rank' ? 'low' : what === 'weight' ? 'high' : direction === 'lower' ? 'low' : 'high';
-  const words = strong === 'low' ? ['more similar', 'less similar'] : ['less similar', 'more similar'];
+  const [more, less] =
+    what === 'weight' ? ['of the merge', 'of the merge'] : ['more similar', 'less similar'];
   return {
+    of: what,
     low: what === 'weight' ? 0 : low,
     high: high > low ? high : low + (Math.abs(low) || 1) * 1e-6,
     kind: 'sequential',
     strong,
-    lowLabel: words[0] ?? '',
-    highLabel: words[1] ?? '',
+    lowLabel: strong === 'low' ? more : less,
+    highLabel: strong === 'low' ? less : more,
   };
 }
 

@@ -1,5 +1,6 @@
 import type {
   CommitView,
+  HistoryView,
   MatrixSummary,
   MatrixValues,
   ProvenanceView,
@@ -41,7 +42,26 @@ export function provenanceText(provenance: ProvenanceView, timeZone?: string): s
   ].join('');
 }
 
-/** The latest of several, with how many there are. */
+/**
+ * Where these records stand in git: `On record since 1a2b3c4 by Ada, 3 Nov 2026, 14:02: Score by loss`. `commits` are those in
+ * which they changed, newest first; null when the version shown is none of them, so that it isn't known.
+ */
+export function recordedText(
+  { commits, changedHere, repository }: HistoryView,
+  shownVersion: string | null,
+  timeZone?: string,
+): { readonly text: string; readonly commit: CommitView | null } | null {
+  if (repository.kind === 'none') return null;
+  const last = commits.find(({ hash }) => shownVersion === null || hash === shownVersion) ?? null;
+  if (last === null) return shownVersion === null ? { text: 'Not committed yet', commit: null } : null;
+  const { hash, author, date, subject } = last;
+  const where = `${shortCommit(hash)} by ${author}, ${formatTime(date, timeZone)}: ${subject}`;
+  return shownVersion === null && changedHere
+    ? { text: `Changed and not committed since ${where}`, commit: last }
+    : { text: `On record since ${where}`, commit: last };
+}
+
+/** The latest of several. */
 export function latestProvenance(provenances: readonly ProvenanceView[]): ProvenanceView | null {
   return [...provenances].sort((a, b) => a.time.localeCompare(b.time)).at(-1) ?? null;
 }

@@ -1,6 +1,7 @@
 import { collectResults, type ResultsTable, type ResultCell } from '../../src/core/results.js';
-import { SCORE_METHOD_INFO, SCORE_METHODS } from '../../src/core/methods.js';
+import { SCORE_METHODS } from '../../src/core/methods.js';
 import type { Arrangement, RunView, StudyView } from '../../src/extension/panels/messages.js';
+import { initialisationTitle } from './runs.js';
 import type { TableModel } from './table.js';
 
 /** Tables of results, arranged as the person likes: figure, sort, filter, hidden columns, or the difference of two versions. Pure. */
@@ -40,21 +41,14 @@ export function tableKey({ deltaName, shots }: { deltaName: string; shots: numbe
   return `${deltaName}, ${shots === 'full' ? 'full data' : `${shots} shots`}`;
 }
 
-/** `loss` is shown as 'Loss', a part's merge as 'GraNd, encoder.block.1', baselines as they are. */
-export function initialisationTitle(initialisation: string): string {
-  const [head = '', ...rest] = initialisation.split('/');
-  const method = SCORE_METHODS.find((id) => id === head);
-  const name =
-    method === undefined ? head.charAt(0).toUpperCase() + head.slice(1) : SCORE_METHOD_INFO[method].title;
-  return rest.length === 0 ? name : `${name}, ${rest.join('/')}`;
-}
-
 export interface ResultsModel {
   readonly table: ResultsTable;
   /** As shown: filtered and sorted, the mean over tasks last. */
   readonly tasks: readonly string[];
   readonly initialisations: readonly string[];
   readonly model: TableModel;
+  /** Columns left out of a difference because the other version has none of them. */
+  readonly onlyNow: readonly string[];
   /** Runs behind each cell, [tasks][initialisations]. */
   readonly runs: readonly (readonly (readonly RunView[])[])[];
 }
@@ -70,9 +64,12 @@ export function resultsModel(
   notes: readonly string[],
 ): ResultsModel {
   const { figure, sort, filter, hidden, split } = arrangement;
-  const initialisations = table.columns
+  const wanted = table.columns
     .map(({ initialisation }) => initialisation)
     .filter((name) => !hidden.includes(name));
+  const inBoth = (name: string) =>
+    before === null || before.columns.some(({ initialisation }) => initialisation === name);
+  const initialisations = wanted.filter(inBoth);
   const needle = filter.trim().toLowerCase();
   const kept = table.tasks.filter(({ name }) => name.toLowerCase().includes(needle));
   const cell = (task: string, initialisation: string) => cellOf(table, task, initialisation);
@@ -101,7 +98,7 @@ export function resultsModel(
       : {
           mean: shown,
           deviation: plainFigure ? (found?.deviation ?? null) : null,
-          best: found?.best ?? false,
+          best: before === null && (found?.best ?? false),
         };
   const summary = initialisations.map((initialisation) => {
     const column = table.columns.find((candidate) => candidate.initialisation === initialisation);
@@ -111,7 +108,7 @@ export function resultsModel(
     return {
       mean: whole ? column.mean : values.reduce((sum, entry) => sum + entry, 0) / values.length,
       deviation: whole ? column.deviation : null,
-      best: column.best,
+      best: before === null && column.best,
     };
   });
   const metric = new Map(table.tasks.map(({ name, metric: named }) => [name, named]));
@@ -119,6 +116,7 @@ export function resultsModel(
     table,
     tasks,
     initialisations,
+    onlyNow: wanted.filter((name) => !inBoth(name)),
     model: {
       caption: caption(table, before !== null, figure, split),
       columns: [
@@ -162,10 +160,11 @@ function caption(
   figure: Arrangement['figure'],
   split: 'test' | 'dev',
 ): string {
+  const seeds = Math.max(...table.cells.flatMap((row) => row.map((cell) => cell?.seeds.length ?? 0)));
   const what = difference
     ? 'Difference of the means'
     : {
-        value: 'Mean ± deviation over seeds',
+        value: seeds > 1 ? 'Mean ± deviation over seeds' : 'One seed each',
         'gain-random': 'Gain over random',
         'gain-average': 'Gain over average',
       }[figure];

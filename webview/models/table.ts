@@ -8,9 +8,16 @@ export interface Measured {
 }
 export type TableCell = string | number | null | Measured;
 
+export interface Column {
+  readonly title: string;
+  readonly numeric: boolean;
+  /** Its numbers carry their sign, those of other columns don't. */
+  readonly signed?: boolean;
+}
+
 export interface TableModel {
   readonly caption: string;
-  readonly columns: readonly { readonly title: string; readonly numeric: boolean }[];
+  readonly columns: readonly Column[];
   readonly rows: readonly (readonly TableCell[])[];
   /** Digits after the point on screen, in Markdown and in LaTeX; CSV and JSON keep every digit. */
   readonly digits: number;
@@ -18,6 +25,8 @@ export interface TableModel {
   readonly scale?: number;
   /** Gains and differences carry their sign. */
   readonly signed?: boolean;
+  /** Cells that stand back on screen. */
+  readonly aside?: (row: number, column: number) => boolean;
   /** Lines under the table: what it was made from. */
   readonly notes?: readonly string[];
 }
@@ -40,7 +49,8 @@ export function formatNumber(
 }
 
 /** A cell's text on screen. */
-export function cellText(cell: TableCell | undefined, table: TableModel): string {
+export function cellText(table: TableModel, row: number, column: number): string {
+  const cell = table.rows[row]?.[column];
   if (typeof cell === 'string') return cell;
   if (isMeasured(cell)) {
     const deviation =
@@ -49,7 +59,8 @@ export function cellText(cell: TableCell | undefined, table: TableModel): string
         : ` ± ${formatNumber(cell.deviation, { digits: table.digits, scale: table.scale ?? 1 })}`;
     return `${formatNumber(cell.mean, table)}${deviation}`;
   }
-  return formatNumber(cell, table);
+  const signed = table.columns[column]?.signed ?? table.signed ?? false;
+  return formatNumber(cell, { ...table, signed });
 }
 
 export function writeTable(table: TableModel, format: TableFormat): string {
@@ -106,10 +117,10 @@ function writeJson(table: TableModel): string {
 function writeMarkdown(table: TableModel): string {
   const escape = (text: string) => text.replaceAll('|', String.raw`\|`).replaceAll('\n', ' ');
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  const rows = table.rows.map((row) =>
+  const rows = table.rows.map((row, i) =>
     line(
       table.columns.map((_, j) => {
-        const text = escape(cellText(row[j] ?? null, table));
+        const text = escape(cellText(table, i, j));
         const cell = row[j];
         return isMeasured(cell) && cell.best ? `**${text}**` : text;
       }),
@@ -138,10 +149,10 @@ function writeLatex(table: TableModel): string {
   };
   const escape = (text: string) =>
     text.replace(/[\\~^±–−←]|[&%$#_{}]/g, (character) => special[character] ?? `\\${character}`);
-  const rows = table.rows.map((row) => {
+  const rows = table.rows.map((row, i) => {
     const cells = table.columns.map((_, j) => {
       const cell = row[j];
-      const text = escape(cellText(cell ?? null, table));
+      const text = escape(cellText(table, i, j));
       return isMeasured(cell) && cell.best ? String.raw`\textbf{${text}}` : text;
     });
     return String.raw`${cells.join(' & ')} \\`;

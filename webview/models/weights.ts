@@ -1,13 +1,10 @@
 import { averagingWeights, type AveragingWeights } from '../../src/core/averaging-weights.js';
 import { orderByGroup, orderByValue } from '../../src/core/matrix-order.js';
-import { SCORE_METHOD_INFO, type ScoreMethod } from '../../src/core/methods.js';
-import type { ResultCell, ResultsTable } from '../../src/core/results.js';
-import { spearman } from '../../src/core/statistics.js';
 import type { Arrangement } from '../../src/extension/panels/messages.js';
 import type { ScoreSheet } from './heatmap.js';
 import type { TableModel } from './table.js';
 
-/** A target's row of scores as averaging weights, and methods side by side. Pure. */
+/** A target's row of scores as averaging weights. Pure. */
 
 export interface WeightRow {
   readonly source: string;
@@ -123,74 +120,8 @@ export function sliderTemperature(position: number, { low, high }: { low: number
   return Number((low * (high / low) ** (position / SLIDER_STEPS)).toPrecision(4));
 }
 
-export interface MethodColumn {
-  readonly method: ScoreMethod;
-  readonly title: string;
-  readonly temperature: number;
-  readonly weights: WeightsModel | WeightsFailure;
-  /** The few-shot result of the target from this method's merge; null: not tuned yet. */
-  readonly result: ResultCell | null;
-  readonly won: boolean;
-}
-
-export interface MethodComparison {
-  readonly sources: readonly string[];
-  readonly columns: readonly MethodColumn[];
-  /** Spearman's correlation of how methods rank the sources, [methods][methods]; null where a side has no full row. */
-  readonly correlations: readonly (readonly (number | null)[])[];
-  readonly winner: string | null;
-}
-
-/** Whole-model matrices of one delta side by side, each at its study's temperature. */
-export function compareMethods(
-  sheets: readonly ScoreSheet[],
-  target: string,
-  results: ResultsTable | null,
-): MethodComparison {
-  const options = { part: 0, order: 'study', groups: {} } as const;
-  const taskRow = results?.tasks.findIndex(({ name }) => name === target) ?? -1;
-  const found = sheets.map((sheet) => {
-    const { method, temperature } = sheet.summary;
-    const column = results?.columns.findIndex(({ initialisation }) => initialisation === method) ?? -1;
-    return {
-      method,
-      title: SCORE_METHOD_INFO[method].title,
-      temperature,
-      weights: weightsModel(sheet, target, { ...options, temperature }),
-      result: results?.cells[taskRow]?.[column] ?? null,
-    };
-  });
-  const best = Math.max(...found.map(({ result }) => result?.mean ?? Number.NEGATIVE_INFINITY));
-  const tested = found.filter(({ result }) => result !== null).length;
-  const columns = found.map((column) => ({ ...column, won: tested > 1 && column.result?.mean === best }));
-  const similarity = sheets.map((sheet) => {
-    const sign = sheet.summary.direction === 'lower' ? -1 : 1;
-    const row = scoredRow(sheet, target, 0) ?? [];
-    return new Map(
-      row.flatMap(({ task, value }) => (value === null || task === target ? [] : [[task, sign * value]])),
-    );
-  });
-  return {
-    sources: [
-      ...new Set(columns.flatMap(({ weights }) => (isFailure(weights) ? [] : weights.summary.sources))),
-    ],
-    columns,
-    correlations: similarity.map((left) => similarity.map((right) => correlation(left, right))),
-    winner: columns.find(({ won }) => won)?.title ?? null,
-  };
-}
-
-function correlation(left: ReadonlyMap<string, number>, right: ReadonlyMap<string, number>): number | null {
-  const shared = [...left.keys()].filter((task) => right.has(task));
-  if (shared.length < 3) return null;
-  const value = spearman(
-    shared.map((task) => left.get(task) ?? 0),
-    shared.map((task) => right.get(task) ?? 0),
-  );
-  return Number.isNaN(value) ? null : value;
-}
-
-function scoredRow(
+/** A target's scores by source, its own included; null when the target was not scored. */
+export function scoredRow(
   sheet: ScoreSheet,
   target: string,
   part: number,

@@ -1,7 +1,6 @@
 import { BarController, BarElement, CategoryScale, Chart, LinearScale, type Plugin } from 'chart.js';
 import { formatNumber } from '../models/table.js';
 import type { Theme } from '../theme.js';
-import { barSvg } from './chart-svg.js';
 import { Picture, walk } from './picture.js';
 
 Chart.register(BarController, BarElement, CategoryScale, LinearScale);
@@ -13,6 +12,8 @@ export interface BarModel {
     /** 0 to 1, shown in percent. */
     readonly value: number;
     readonly deviation: number | null;
+    /** In the version compared with: a mark across the bar. */
+    readonly earlier?: number;
     /** What is read out beside name and value. */
     readonly detail: string;
     readonly best: boolean;
@@ -30,7 +31,6 @@ export class BarPicture extends Picture<BarModel> {
   private chart: Chart<'bar', number[], string> | undefined;
   private drawn: { labels: string; theme: string; width: number } | undefined;
   private current: BarModel | undefined;
-  private theme: Theme | undefined;
   private bar = -1;
 
   override disconnectedCallback(): void {
@@ -50,7 +50,6 @@ export class BarPicture extends Picture<BarModel> {
 
   protected draw(model: BarModel, theme: Theme, width: number): void {
     this.current = model;
-    this.theme = theme;
     this.bar = Math.min(this.bar, model.bars.length - 1);
     const drawn = {
       labels: model.bars.map(({ label }) => label).join('\n'),
@@ -138,10 +137,6 @@ export class BarPicture extends Picture<BarModel> {
     return bar < 0 || bar >= model.bars.length ? null : this.stand(model, bar);
   }
 
-  svg(): string {
-    return this.model === null || this.theme === undefined ? '' : barSvg(this.model, this.theme);
-  }
-
   private stand(model: BarModel, bar: number): string {
     if (bar !== this.bar) {
       this.bar = bar;
@@ -166,21 +161,31 @@ export class BarPicture extends Picture<BarModel> {
         ctx.fillStyle = theme.foreground;
         ctx.strokeStyle = theme.foreground;
         chart.getDatasetMeta(0).data.forEach((element, i) => {
-          const { value, deviation } = model.bars[i] ?? { value: 0, deviation: null };
+          const { value, deviation, earlier } = model.bars[i] ?? { value: 0, deviation: null };
           let end = element.x;
+          if (earlier !== undefined && scale !== undefined) {
+            const x = scale.getPixelForValue(earlier);
+            // On a seam of the ground's colour, to be seen on the bar as well as beside it.
+            ctx.fillStyle = theme.background;
+            ctx.fillRect(x - 2, element.y - BAR / 2 + 1, 4, BAR - 2);
+            ctx.fillStyle = theme.foreground;
+            ctx.fillRect(x - 1, element.y - BAR / 2 + 1, 2, BAR - 2);
+            end = Math.max(end, x);
+          }
           if (deviation !== null && deviation > 0 && scale !== undefined) {
             const from = scale.getPixelForValue(value - deviation);
-            end = scale.getPixelForValue(value + deviation);
+            const to = scale.getPixelForValue(value + deviation);
             ctx.beginPath();
             ctx.moveTo(from, element.y);
-            ctx.lineTo(end, element.y);
+            ctx.lineTo(to, element.y);
             ctx.moveTo(from, element.y - 3);
             ctx.lineTo(from, element.y + 3);
-            ctx.moveTo(end, element.y - 3);
-            ctx.lineTo(end, element.y + 3);
+            ctx.moveTo(to, element.y - 3);
+            ctx.lineTo(to, element.y + 3);
             ctx.stroke();
+            end = Math.max(end, to);
           }
-          ctx.fillText(barText(model, i), Math.max(end, element.x) + 6, element.y);
+          ctx.fillText(barText(model, i), end + 6, element.y);
         });
         ctx.restore();
       },
@@ -197,7 +202,10 @@ export function barText(model: BarModel, bar: number): string {
 
 /** Few ends, so that the axis does not shiver while the temperature moves. */
 export function axisEnd(model: BarModel): number {
-  const highest = Math.max(0, ...model.bars.map(({ value, deviation }) => value + (deviation ?? 0)));
+  const highest = Math.max(
+    0,
+    ...model.bars.map(({ value, deviation, earlier }) => Math.max(value + (deviation ?? 0), earlier ?? 0)),
+  );
   return [0.02, 0.05, 0.1, 0.2, 0.5].find((end) => highest <= end) ?? 1;
 }
 

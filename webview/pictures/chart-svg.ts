@@ -34,9 +34,9 @@ export function barSvg(model: BarModel, theme: Theme): string {
         },
       ),
     ]),
-    ...model.bars.flatMap(({ label, value, deviation, best }, i) => {
+    ...model.bars.flatMap(({ label, value, deviation, earlier, best }, i) => {
       const middle = top + (i + 0.5) * bar;
-      const reach = value + (deviation ?? 0);
+      const reach = Math.max(value + (deviation ?? 0), earlier ?? 0);
       return [
         text(left - 6, middle + 4, label, { 'text-anchor': 'end' }),
         tag('rect', {
@@ -52,10 +52,16 @@ export function barSvg(model: BarModel, theme: Theme): string {
               tag('line', {
                 x1: x(value - deviation),
                 y1: middle,
-                x2: x(reach),
+                x2: x(value + deviation),
                 y2: middle,
                 stroke: theme.foreground,
               }),
+            ]),
+        ...(earlier === undefined
+          ? []
+          : [
+              tag('rect', { x: x(earlier) - 2, y: middle - 9, width: 4, height: 18, fill: theme.background }),
+              tag('rect', { x: x(earlier) - 1, y: middle - 9, width: 2, height: 18, fill: theme.foreground }),
             ]),
         text(x(reach) + 6, middle + 4, barText(model, i)),
       ];

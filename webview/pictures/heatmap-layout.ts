@@ -1,6 +1,7 @@
 import { css, divergingScale, sequentialScale, type Ground, type Rgb } from '../colour.js';
-import { formatNumber } from '../models/table.js';
 import type { ColourDomain, HeatmapModel } from '../models/heatmap.js';
+import { formatNumber } from '../models/table.js';
+import type { Theme } from '../theme.js';
 
 /** Sizes, colours and texts of a heatmap's cells, shared by the canvas and the SVG. Pure. */
 
@@ -49,6 +50,18 @@ export function heatmapLayout(
   };
 }
 
+/** A line on a seam of the ground's colour: alone it would be lost between cells as dark as itself. */
+export function boundaryStrokes(
+  { background, foreground }: Pick<Theme, 'background' | 'foreground'>,
+  cell: number,
+): { stroke: string; width: number }[] {
+  const roomy = cell >= 12;
+  return [
+    { stroke: background, width: roomy ? 5 : 3 },
+    { stroke: foreground, width: roomy ? 2 : 1 },
+  ];
+}
+
 /** Every how many-th name is written so that they don't overlap. */
 export function labelStride(cell: number): number {
   return Math.max(1, Math.ceil(12 / cell));
@@ -59,36 +72,48 @@ export function cellColours(
   shown: Float64Array,
   rows: readonly string[],
   columns: readonly string[],
-  domain: ColourDomain,
+  domain: Pick<ColourDomain, 'low' | 'high' | 'kind' | 'strong'>,
   ground: Ground,
 ): (Rgb | null)[] {
-  const scale = domain.kind === 'diverging' ? divergingScale(ground) : sequentialScale(ground);
+  const colour = colourOf(domain, ground);
   const reach = domain.high - domain.low || 1;
   return rows.flatMap((target, r) =>
     columns.map((source, c) => {
       const value = shown[r * columns.length + c] ?? Number.NaN;
       if (Number.isNaN(value) || target === source) return null;
-      const position = (value - domain.low) / reach;
-      return scale.at(domain.kind === 'sequential' && domain.strong === 'low' ? 1 - position : position);
+      return colour((value - domain.low) / reach);
     }),
   );
 }
 
-/** Colours of the legend's strip from the domain's low to its high end. */
-export function legendColours(domain: ColourDomain, ground: Ground, steps: number): string[] {
-  const scale = domain.kind === 'diverging' ? divergingScale(ground) : sequentialScale(ground);
-  return Array.from({ length: steps }, (_, i) => {
-    const position = i / (steps - 1);
-    return css(scale.at(domain.kind === 'sequential' && domain.strong === 'low' ? 1 - position : position));
-  });
+/** Colour by the position in the domain, 0 at its low end. */
+function colourOf(
+  { kind, strong }: Pick<ColourDomain, 'kind' | 'strong'>,
+  ground: Ground,
+): (position: number) => Rgb {
+  const scale = kind === 'diverging' ? divergingScale(ground) : sequentialScale(ground);
+  const turned = kind === 'sequential' && strong === 'low';
+  return (position) => scale.at(turned ? 1 - position : position);
 }
 
-/** Three significant digits in at most five characters. */
-export function cellText(value: number, colour: 'value' | 'rank' | 'weight', signed: boolean): string {
+/** Colours of the legend's strip from the domain's low to its high end. */
+export function legendColours(domain: ColourDomain, ground: Ground, steps: number): string[] {
+  const colour = colourOf(domain, ground);
+  return Array.from({ length: steps }, (_, i) => css(colour(i / (steps - 1))));
+}
+
+/** Three significant digits in at most five characters; weights in percent. */
+export function numberText(value: number, of: ColourDomain['of']): string {
   if (Number.isNaN(value)) return '';
-  if (colour === 'rank') return formatNumber(value, { digits: Number.isInteger(value) ? 0 : 1 });
-  if (colour === 'weight') return formatNumber(value, { digits: 1, scale: 100 });
+  if (of === 'rank') return formatNumber(value, { digits: Number.isInteger(value) ? 0 : 1 });
+  if (of === 'weight') return formatNumber(value, { digits: 1, scale: 100 });
   const size = Math.abs(value);
   if (size >= 1e5 || (size > 0 && size < 5e-3)) return value.toExponential(0).replace('e+', 'e');
-  return formatNumber(value, { digits: size >= 100 ? 0 : size >= 10 ? 1 : 2, signed });
+  return formatNumber(value, { digits: size >= 100 ? 0 : size >= 10 ? 1 : 2, signed: of === 'difference' });
+}
+
+/** What stands at the two ends of the legend. */
+export function legendTexts({ of, low, high, lowLabel, highLabel }: ColourDomain): [string, string] {
+  const unit = of === 'weight' ? ' %' : '';
+  return [`${numberText(low, of)}${unit} ${lowLabel}`, `${numberText(high, of)}${unit} ${highLabel}`];
 }

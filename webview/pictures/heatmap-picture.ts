@@ -4,14 +4,14 @@ import { css, inkOn, type Rgb } from '../colour.js';
 import { describeCell, type HeatmapModel } from '../models/heatmap.js';
 import type { Theme } from '../theme.js';
 import {
+  boundaryStrokes,
   cellColours,
-  cellText,
   heatmapLayout,
   labelStride,
   LONGEST_LABEL,
+  numberText,
   type HeatmapLayout,
 } from './heatmap-layout.js';
-import { heatmapSvg } from './heatmap-svg.js';
 import { Picture } from './picture.js';
 
 Chart.register(MatrixController, MatrixElement, CategoryScale);
@@ -21,7 +21,6 @@ const MOST_ELEMENTS = 2500;
 
 export interface HeatmapPictureModel {
   readonly heatmap: HeatmapModel;
-  readonly colour: 'value' | 'rank' | 'weight';
   readonly chosen: { readonly target: string; readonly source: string } | null;
   readonly notes: readonly string[];
 }
@@ -30,7 +29,6 @@ export interface HeatmapPictureModel {
 export class HeatmapPicture extends Picture<HeatmapPictureModel> {
   private chart: HeatmapChart | undefined;
   private layout: HeatmapLayout | undefined;
-  private theme: Theme | undefined;
   private row = 0;
   private column = 0;
   private readonly cursor = marker('cursor');
@@ -58,7 +56,6 @@ export class HeatmapPicture extends Picture<HeatmapPictureModel> {
     context.font = `${LABEL_SIZE}px ${theme.font}`;
     const layout = heatmapLayout(heatmap, width, (text) => context.measureText(text).width);
     this.layout = layout;
-    this.theme = theme;
     this.row = Math.min(this.row, heatmap.rows.length - 1);
     this.column = Math.min(this.column, heatmap.columns.length - 1);
     this.chart?.destroy();
@@ -111,10 +108,6 @@ export class HeatmapPicture extends Picture<HeatmapPictureModel> {
   protected override choose({ heatmap }: HeatmapPictureModel): void {
     const [target, source] = [heatmap.rows[this.row], heatmap.columns[this.column]];
     this.dispatchEvent(new CustomEvent('choose', { detail: { target, source } }));
-  }
-
-  svg(): string {
-    return this.model === null || this.theme === undefined ? '' : heatmapSvg(this.model, this.theme);
   }
 
   private stand(heatmap: HeatmapModel): string {
@@ -243,7 +236,7 @@ export function paintBitmap(
 
 /** What stands on top of the colours: numbers, the struck-out diagonal, points for what is missing, group boundaries. */
 function overlay(
-  { heatmap, colour }: HeatmapPictureModel,
+  { heatmap }: HeatmapPictureModel,
   layout: HeatmapLayout,
   theme: Theme,
   colours: readonly (Rgb | null)[],
@@ -274,9 +267,8 @@ function overlay(
             ctx.fillRect(x + cellWidth / 2 - 0.5, y + cellHeight / 2 - 0.5, 1.5, 1.5);
           } else if (layout.numbers) {
             ctx.fillStyle = inkOn(ground);
-            const signed = heatmap.scale.kind === 'diverging';
             ctx.fillText(
-              cellText(heatmap.shown[place] ?? Number.NaN, signed ? 'value' : colour, signed),
+              numberText(heatmap.shown[place] ?? Number.NaN, heatmap.scale.of),
               x + cellWidth / 2,
               y + cellHeight / 2,
             );
@@ -284,8 +276,6 @@ function overlay(
         });
       });
       drawLabels(ctx, rows, columns, layout, theme);
-      ctx.strokeStyle = theme.foreground;
-      ctx.lineWidth = cellWidth >= 12 ? 2 : 1;
       ctx.beginPath();
       for (const r of heatmap.rowBoundaries) {
         ctx.moveTo(left, top + r * cellHeight - 0.5);
@@ -295,7 +285,11 @@ function overlay(
         ctx.moveTo(left + c * cellWidth - 0.5, top);
         ctx.lineTo(left + c * cellWidth - 0.5, bottom);
       }
-      ctx.stroke();
+      for (const { stroke, width } of boundaryStrokes(theme, cellWidth)) {
+        ctx.strokeStyle = stroke;
+        ctx.lineWidth = width;
+        ctx.stroke();
+      }
       ctx.restore();
     },
   };

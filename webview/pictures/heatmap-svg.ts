@@ -1,21 +1,31 @@
 import { css, inkOn } from '../colour.js';
 import type { Theme } from '../theme.js';
-import { cellColours, cellText, heatmapLayout, labelStride, legendColours } from './heatmap-layout.js';
+import {
+  boundaryStrokes,
+  cellColours,
+  heatmapLayout,
+  labelStride,
+  legendColours,
+  legendTexts,
+  numberText,
+} from './heatmap-layout.js';
 import type { HeatmapPictureModel } from './heatmap-picture.js';
 import { drawing, tag, text, textWidth } from './svg.js';
 
 const MARGIN = 12;
 const TITLE = 24;
 const LINE = 16;
+/** Up to so many sources a cell has room for its number; beyond, the drawing would outgrow any page. */
+const MOST_NUMBERED = 64;
 
 /** The heatmap with title, legend and what it was made from. Pure. */
-export function heatmapSvg({ heatmap, colour, notes }: HeatmapPictureModel, theme: Theme): string {
+export function heatmapSvg({ heatmap, notes }: HeatmapPictureModel, theme: Theme): string {
   const { rows, columns, scale } = heatmap;
-  const layout = heatmapLayout(heatmap, Math.max(480, columns.length * 44 + 180), textWidth);
+  const cell = columns.length <= MOST_NUMBERED ? 44 : 14;
+  const layout = heatmapLayout(heatmap, Math.max(480, columns.length * cell + 180), textWidth);
   const colours = cellColours(heatmap.shown, rows, columns, scale, theme.ground);
   const { cellWidth, cellHeight, labelWidth, headerHeight } = layout;
   const [left, top] = [MARGIN + labelWidth, MARGIN + TITLE + headerHeight];
-  const signed = scale.kind === 'diverging';
   const content = [text(MARGIN, MARGIN + 12, heatmap.title, { 'font-size': 14, 'font-weight': 'bold' })];
   rows.forEach((name, r) => {
     if (r % labelStride(cellHeight) !== 0) return;
@@ -56,7 +66,7 @@ export function heatmapSvg({ heatmap, colour, notes }: HeatmapPictureModel, them
         text(
           x + cellWidth / 2,
           y + cellHeight / 2 + 4,
-          cellText(heatmap.shown[place] ?? Number.NaN, signed ? 'value' : colour, signed),
+          numberText(heatmap.shown[place] ?? Number.NaN, scale.of),
           { 'text-anchor': 'middle', fill: inkOn(fill) },
         ),
       );
@@ -64,21 +74,23 @@ export function heatmapSvg({ heatmap, colour, notes }: HeatmapPictureModel, them
   });
   const [right, bottom] = [left + cellWidth * columns.length, top + cellHeight * rows.length];
   const line = (x1: number, y1: number, x2: number, y2: number) =>
-    tag('line', { x1, y1, x2, y2, stroke: theme.foreground, 'stroke-width': 2 });
+    boundaryStrokes(theme, cellWidth)
+      .map(({ stroke, width }) => tag('line', { x1, y1, x2, y2, stroke, 'stroke-width': width }))
+      .join('');
   content.push(
     ...heatmap.rowBoundaries.map((r) => line(left, top + r * cellHeight, right, top + r * cellHeight)),
     ...heatmap.columnBoundaries.map((c) => line(left + c * cellWidth, top, left + c * cellWidth, bottom)),
   );
   const strip = legendColours(scale, theme.ground, 64);
+  const [low, high] = legendTexts(scale);
   const legend = bottom + 14;
   strip.forEach((fill, i) =>
     content.push(tag('rect', { x: MARGIN + i * 3, y: legend, width: 3.5, height: 10, fill })),
   );
   content.push(
-    text(MARGIN, legend + 24, `${cellText(scale.low, colour, signed)} ${scale.lowLabel}`),
-    text(MARGIN + 192, legend + 24, `${scale.highLabel} ${cellText(scale.high, colour, signed)}`, {
-      'text-anchor': 'end',
-    }),
+    text(MARGIN, legend + 24, low),
+    // Beside the first rather than under the strip's end: both may be longer than half the strip.
+    text(MARGIN + Math.max(192 - textWidth(high), textWidth(low) + 24), legend + 24, high),
     ...notes.map((note, i) => text(MARGIN, legend + 24 + (i + 1) * LINE, note, { fill: theme.muted })),
   );
   const width = Math.max(right + MARGIN, ...notes.map((note) => textWidth(note) + 2 * MARGIN));

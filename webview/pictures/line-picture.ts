@@ -1,7 +1,6 @@
 import { Chart, LinearScale, LineController, LineElement, PointElement, CategoryScale } from 'chart.js';
 import { formatNumber } from '../models/table.js';
 import type { Theme } from '../theme.js';
-import { lineSvg } from './chart-svg.js';
 import { LABEL_FONT } from './bar-picture.js';
 import { Picture, walk } from './picture.js';
 
@@ -33,7 +32,6 @@ const MARKS = ['circle', 'triangle', 'rect', 'rectRot'] as const;
 /** `<line-picture>`: a learning curve or a profile over blocks; fires `choose` with { index }. */
 export class LinePicture extends Picture<LineModel> {
   private chart: Chart<'line', { x: number | string; y: number }[]> | undefined;
-  private theme: Theme | undefined;
   private at = 0;
 
   override disconnectedCallback(): void {
@@ -51,7 +49,6 @@ export class LinePicture extends Picture<LineModel> {
   }
 
   protected draw(model: LineModel, theme: Theme, width: number): void {
-    this.theme = theme;
     this.at = model.marked ?? Math.min(this.at, Math.max(0, model.positions.length - 1));
     this.chart?.destroy();
     const height = model.series.length > 1 || typeof model.positions[0] === 'number' ? HEIGHT : LOW_HEIGHT;
@@ -145,10 +142,6 @@ export class LinePicture extends Picture<LineModel> {
 
   protected override choose(): void {
     this.dispatchEvent(new CustomEvent('choose', { detail: { index: this.at } }));
-  }
-
-  svg(): string {
-    return this.model === null || this.theme === undefined ? '' : lineSvg(this.model, this.theme);
   }
 
   private stand(model: LineModel, at: number): string {

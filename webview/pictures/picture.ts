@@ -28,8 +28,6 @@ export abstract class Picture<Model> extends HTMLElement {
   protected abstract key(model: Model, key: string): string | null;
   /** What lies under the pointer, in CSS pixels of the canvas; null for nothing. */
   protected abstract point(model: Model, x: number, y: number): string | null;
-  /** The whole picture with its labels as a drawing that stands alone. */
-  abstract svg(): string;
   protected choose(_model: Model): void {
     // Most pictures have nothing to choose.
   }

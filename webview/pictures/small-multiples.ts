@@ -1,14 +1,11 @@
-import type { ScoreSheet } from '../models/heatmap.js';
-import { extent, partValues, shortPart } from '../models/heatmap.js';
+import { shortPart } from '../models/heatmap.js';
 import { readTheme, watchTheme } from '../theme.js';
-import { cellColours } from './heatmap-layout.js';
 import { paintBitmap } from './heatmap-picture.js';
+import { partColours, type MultiplesModel } from './part-colours.js';
 
 /** `<small-multiples>`: every block or layer as a button with its matrix in small; fires `choose` with { part }. */
 export class SmallMultiples extends HTMLElement {
-  private sheetShown: ScoreSheet | null = null;
-  private order: { rows: readonly string[]; columns: readonly string[] } = { rows: [], columns: [] };
-  private pressed = 0;
+  private shown: MultiplesModel | null = null;
   private drawn = '';
 
   constructor() {
@@ -23,88 +20,64 @@ export class SmallMultiples extends HTMLElement {
 
   connectedCallback(): void {
     this.setAttribute('role', 'group');
-    shown.add(this);
+    connected.add(this);
     this.show();
   }
 
   disconnectedCallback(): void {
-    shown.delete(this);
+    connected.delete(this);
   }
 
-  set model(model: {
-    readonly sheet: ScoreSheet;
-    readonly part: number;
-    readonly rows: readonly string[];
-    readonly columns: readonly string[];
-  }) {
+  set model(model: MultiplesModel) {
+    const { shown } = this;
     const same =
-      this.sheetShown === model.sheet &&
-      this.order.rows.join() === model.rows.join() &&
-      this.order.columns.join() === model.columns.join();
-    this.sheetShown = model.sheet;
-    this.order = { rows: model.rows, columns: model.columns };
-    this.pressed = model.part;
+      shown?.sheet === model.sheet &&
+      shown.rows.join() === model.rows.join() &&
+      shown.columns.join() === model.columns.join();
+    this.shown = model;
     if (!same) this.drawn = '';
     this.show();
   }
 
   /** Draws anew only what the sheet, its order or the theme changed; a choice only moves the mark. */
   show(): void {
-    const sheet = this.sheetShown;
-    if (sheet === null || !this.isConnected) return;
-    const theme = readTheme();
-    const state = `${sheet.summary.id} ${theme.ground}`;
+    const { shown } = this;
+    if (shown === null || !this.isConnected) return;
+    const { id, parts } = shown.sheet.summary;
+    const { ground } = readTheme();
+    const state = `${id} ${ground}`;
     if (state !== this.drawn) {
       this.drawn = state;
-      this.setAttribute('aria-label', `All ${sheet.summary.parts.length} parts`);
-      this.replaceChildren(...sheet.summary.parts.map((name, part) => this.button(sheet, name, part)));
+      this.setAttribute('aria-label', `All ${parts.length} parts`);
+      this.replaceChildren(
+        ...parts.map((name, part) => {
+          const picture = paintBitmap(
+            partColours(shown, part, ground),
+            shown.rows.length,
+            shown.columns.length,
+          );
+          return partButton(name, part, picture);
+        }),
+      );
     }
     this.querySelectorAll('button').forEach((button, index) =>
-      button.setAttribute('aria-pressed', String(index === this.pressed)),
+      button.setAttribute('aria-pressed', String(index === shown.part)),
     );
-  }
-
-  private button(sheet: ScoreSheet, name: string, part: number): HTMLButtonElement {
-    const { summary } = sheet;
-    const { rows, columns } = this.order;
-    const plain = partValues(sheet, part);
-    const row = new Map(summary.targets.map((task, i) => [task, i]));
-    const column = new Map(summary.sources.map((task, j) => [task, j]));
-    const values = Float64Array.from(
-      rows.flatMap((target) =>
-        columns.map(
-          (source) =>
-            plain[(row.get(target) ?? 0) * summary.sources.length + (column.get(source) ?? 0)] ?? Number.NaN,
-        ),
-      ),
-    );
-    const { low, high } = extent(values, rows, columns);
-    const colours = cellColours(
-      values,
-      rows,
-      columns,
-      {
-        low,
-        high: high > low ? high : low + 1,
-        kind: 'sequential',
-        strong: summary.direction === 'lower' ? 'low' : 'high',
-        lowLabel: '',
-        highLabel: '',
-      },
-      readTheme().ground,
-    );
-    const button = document.createElement('button');
-    button.type = 'button';
-    button.title = name;
-    button.dataset['part'] = String(part);
-    const picture = paintBitmap(colours, rows.length, columns.length);
-    picture.setAttribute('aria-hidden', 'true');
-    button.append(picture, shortPart(name));
-    return button;
   }
 }
 
-const shown = new Set<SmallMultiples>();
+function partButton(name: string, part: number, picture: HTMLCanvasElement): HTMLButtonElement {
+  const button = document.createElement('button');
+  button.type = 'button';
+  button.title = name;
+  button.setAttribute('aria-label', name);
+  button.dataset['part'] = String(part);
+  picture.setAttribute('aria-hidden', 'true');
+  button.append(picture, shortPart(name));
+  return button;
+}
+
+const connected = new Set<SmallMultiples>();
 watchTheme(() => {
-  for (const multiples of shown) multiples.show();
+  for (const multiples of connected) multiples.show();
 });

@@ -1,15 +1,16 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import type { CurveView, RunView, StudyView } from '../../src/extension/panels/messages.js';
-import { checkbox, switcher, textfield, button } from '../controls.js';
-import { curvesModel, curvesTable } from '../models/curves.js';
+import { button, checkbox, loading, switcher, textfield } from '../controls.js';
+import { curvesModel, curvesTable, type CurvesModel } from '../models/curves.js';
 import { once } from '../models/once.js';
-import { initialisationTitle } from '../models/results.js';
+import { describeRun, runKey } from '../models/runs.js';
+import { lineSvg } from '../pictures/chart-svg.js';
 import type { LineModel } from '../pictures/line-picture.js';
-import type { Picture } from '../pictures/picture.js';
 import type { Store } from '../store.js';
+import { readTheme } from '../theme.js';
+import { displayControl } from './display-control.js';
 import { exportBar } from './export-bar.js';
-import { loading } from './scores.js';
-import { provenanceNotes, provenanceLine } from './provenance-view.js';
+import { provenanceLine, provenanceNotes, recordedLine } from './provenance-view.js';
 import { tableView } from './table-view.js';
 import { versionBar } from './version-bar.js';
 
@@ -18,29 +19,25 @@ const MOST_LINES = 24;
 const MOST_LISTED = 200;
 
 const model = once(curvesModel);
-const lines = once((curves: ReturnType<typeof curvesModel>, notes: string): LineModel => ({
+const lines = once((curves: CurvesModel, notes: string): LineModel => ({
   title: curves.title,
   positions: curves.steps,
   xTitle: 'Step',
   yTitle: curves.title.split(' by ')[0] ?? '',
   series: curves.series,
   marked: null,
-  notes: notes === '' ? [] : [notes],
+  notes: notes === '' ? [] : notes.split('\n'),
 }));
 
 export function curvesView(store: Store, study: StudyView): TemplateResult {
   const { arrangement } = store;
   const tuned = study.runs.filter(({ kind }) => kind === 'tune');
   const chosen = arrangement.runs
-    .filter((key) => tuned.some((run) => keyOf(run) === key))
-    .slice(0, MOST_LINES);
+    .filter((key) => tuned.some((run) => runKey(run) === key))
+    .slice(-MOST_LINES);
   const loaded = store.curves(arrangement.shownVersion, chosen);
-  const needle = arrangement.filter.trim().toLowerCase();
-  const listed = tuned.filter((run) => describeRun(run).toLowerCase().includes(needle));
-  const toggle = (key: string, shown: boolean) =>
-    store.arrange({ runs: shown ? [...chosen, key] : chosen.filter((other) => other !== key) });
   return html`
-    ${versionBar(store, ['.deltaloom/runs'])}
+    ${versionBar(store, ['.deltaloom/runs'], { comparing: false })}
     <div class="row">
       ${switcher(
         'Curve',
@@ -51,88 +48,83 @@ export function curvesView(store: Store, study: StudyView): TemplateResult {
         arrangement.curve,
         (curve) => store.arrange({ curve }),
       )}
-      ${switcher(
-        'Show as',
-        [
-          { value: 'picture', label: 'Picture' },
-          { value: 'table', label: 'Table' },
-        ],
-        arrangement.display,
-        (display) => store.arrange({ display }),
-      )}
-      ${textfield('Filter runs', arrangement.filter, (filter) => store.arrange({ filter }), 'task, method or seed')}
+      ${displayControl(store)}
     </div>
     ${loaded === undefined ? loading('Reading curves…') : picture(store, study, loaded)}
-    <section>
-      <h3>
-        Runs
-        ${chosen.length > 0 ? html`<small>${chosen.length} of at most ${MOST_LINES} shown</small>` : nothing}
-      </h3>
-      ${
-        tuned.length === 0
-          ? html`<p class="muted">Nothing has been tuned yet. A running tuning appears here by itself.</p>`
-          : nothing
-      }
-      <div class="actions">
-        ${button(
-          `Show ${Math.min(listed.length, MOST_LINES)} Listed`,
-          () => store.arrange({ runs: listed.slice(0, MOST_LINES).map(keyOf) }),
-          { disabled: listed.length === 0 },
-        )}
-        ${button('Show None', () => store.arrange({ runs: [] }), { disabled: chosen.length === 0 })}
-      </div>
-      <div class="run-list" role="group" aria-label="Runs">
-        ${listed
-          .slice(0, MOST_LISTED)
-          .map((run) =>
-            checkbox(describeRun(run), chosen.includes(keyOf(run)), (shown) => toggle(keyOf(run), shown)),
-          )}
-        ${
-          listed.length > MOST_LISTED
-            ? html`<p class="muted">${listed.length - MOST_LISTED} more: filter to see them.</p>`
-            : nothing
-        }
-      </div>
-    </section>
+    ${runList(store, tuned, chosen)}
   `;
 }
 
 function picture(store: Store, study: StudyView, curves: readonly CurveView[]): TemplateResult {
   if (curves.length === 0) return html`<p class="muted">Choose runs below to see their curves.</p>`;
   const { curve, display, shownVersion } = store.arrangement;
-  const curvesShown = model(curves, curve);
-  const of = study.runs.filter((run) => curves.some(({ id }) => id === keyOf(run)));
-  const provenances = of.map(({ provenance }) => provenance);
-  const shown = lines(curvesShown, provenanceNotes(provenances).join(' '));
+  const shown = model(curves, study.runs, curve);
+  const provenances = study.runs
+    .filter((run) => curves.some(({ id }) => id === runKey(run)))
+    .map(({ provenance }) => provenance);
+  const notes = provenanceNotes(store, provenances);
+  const drawn = lines(shown, notes.join('\n'));
   const running = curves.filter((one) => one.running).length;
-  return html`<h2>
-      ${curvesShown.title}${running > 0 ? html` <small>${running} still running</small>` : nothing}
-    </h2>
-    ${provenanceLine(store, provenances)}
+  const table = () => curvesTable(shown, notes);
+  return html`<h2>${shown.title}${running > 0 ? html` <small>${running} still running</small>` : nothing}</h2>
+    ${provenanceLine(store, provenances)} ${recordedLine(store)}
     ${
-      curvesShown.steps.length === 0
+      shown.steps.length === 0
         ? html`<p class="muted" role="status">
             No point measured yet${shownVersion === null ? '' : ' in this version'}.
           </p>`
         : display === 'table'
-          ? tableView(curvesTable(curvesShown))
-          : html`<line-picture id="picture" .model=${shown}></line-picture>`
+          ? tableView(table())
+          : html`<line-picture .model=${drawn}></line-picture>`
     }
-    ${exportBar(
-      store,
-      `${study.name}-curves-${curve}`,
-      () => curvesTable(curvesShown),
-      () => document.querySelector<Picture<unknown> & HTMLElement>('#picture'),
-    )}`;
+    ${exportBar(store, `${study.name}-curves-${curve}`, table, () => lineSvg(drawn, readTheme()))}`;
 }
 
-function keyOf({ task, id }: RunView): string {
-  return `${task}/${id}`;
+function runList(store: Store, tuned: readonly RunView[], chosen: readonly string[]): TemplateResult {
+  const { filter } = store.arrangement;
+  const needle = filter.trim().toLowerCase();
+  const listed = tuned.filter((run) => describeRun(run).toLowerCase().includes(needle)).sort(byRole);
+  const toggle = (key: string, shown: boolean) =>
+    store.arrange({ runs: shown ? [...chosen, key] : chosen.filter((other) => other !== key) });
+  return html`<section>
+    <h3>
+      Runs
+      ${chosen.length > 0 ? html`<small>${chosen.length} of at most ${MOST_LINES} shown</small>` : nothing}
+    </h3>
+    ${
+      tuned.length === 0
+        ? html`<p class="muted">Nothing has been tuned yet. A running tuning appears here by itself.</p>`
+        : html`<div class="row">
+              ${textfield('Filter', filter, (text) => store.arrange({ filter: text }), 'task, method or seed')}
+              <div class="actions">
+                ${button(
+                  `Show ${Math.min(listed.length, MOST_LINES)} Listed`,
+                  () => store.arrange({ runs: listed.slice(0, MOST_LINES).map(runKey) }),
+                  { disabled: listed.length === 0 },
+                )}
+                ${button('Show None', () => store.arrange({ runs: [] }), { disabled: chosen.length === 0 })}
+              </div>
+            </div>
+            <div class="run-list" role="group" aria-label="Runs">
+              ${listed
+                .slice(0, MOST_LISTED)
+                .map((run) =>
+                  checkbox(describeRun(run), chosen.includes(runKey(run)), (shown) =>
+                    toggle(runKey(run), shown),
+                  ),
+                )}
+              ${
+                listed.length > MOST_LISTED
+                  ? html`<p class="muted">${listed.length - MOST_LISTED} more: filter to see them.</p>`
+                  : nothing
+              }
+            </div>`
+    }
+  </section>`;
 }
 
-function describeRun(run: RunView): string {
-  const data = run.shots === 'full' ? 'full data' : `${run.shots} shots`;
-  const what = run.role === 'source' ? 'source' : `from ${initialisationTitle(run.initialisation)}`;
-  const state = run.status === 'done' ? '' : `, ${run.status}`;
-  return `${run.task} ${what}, ${run.deltaName}, ${data}, seed ${run.seed}${state}`;
+/** Targets first, which people compare; the short tunings inside some scores last. */
+function byRole(a: RunView, b: RunView): number {
+  const order: readonly RunView['role'][] = ['target', 'source', 'step-k'];
+  return order.indexOf(a.role) - order.indexOf(b.role);
 }

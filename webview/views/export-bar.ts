@@ -1,7 +1,6 @@
 import { html, type TemplateResult } from 'lit';
 import { button, select, type Choice } from '../controls.js';
 import { writeTable, type TableFormat, type TableModel } from '../models/table.js';
-import type { Picture } from '../pictures/picture.js';
 import type { Store } from '../store.js';
 
 type Format = TableFormat | 'png' | 'svg';
@@ -22,23 +21,28 @@ const ENDINGS: Readonly<Record<Format, string>> = {
   png: 'png',
   svg: 'svg',
 };
-/** For print: twice the size on screen. */
+/** For print: twice the size on screen, less where that is beyond what a canvas can hold. */
 const PNG_SCALE = 2;
+const LONGEST_SIDE = 16_384;
 
 let chosen: Format = 'csv';
 
-/** Copies or saves what is on screen. `picture` is null where there is only a table. */
+/**
+ * Copies or saves what a view shows, as a table or as a picture, whichever of the two is on screen.
+ *
+ * @param picture makes the SVG; null where there is only a table
+ */
 export function exportBar(
   store: Store,
   name: string,
   table: () => TableModel,
-  picture: (() => Picture<unknown> | null) | null,
+  picture: (() => string) | null,
 ): TemplateResult {
   const formats =
     picture === null ? FORMATS.filter(({ value }) => value !== 'png' && value !== 'svg') : FORMATS;
   const format = formats.some(({ value }) => value === chosen) ? chosen : 'csv';
   const written = (): string =>
-    format === 'png' || format === 'svg' ? (picture?.()?.svg() ?? '') : writeTable(table(), format);
+    format === 'png' || format === 'svg' ? (picture?.() ?? '') : writeTable(table(), format);
   return html`<div class="export">
     ${select('Export as', formats, format, (value) => {
       chosen = value;
@@ -50,9 +54,12 @@ export function exportBar(
     })}
     ${button('Save…', () => {
       const file = `${name.replaceAll(/[^\w.-]+/g, '-')}.${ENDINGS[format]}`;
-      if (format === 'png')
-        void rasterise(written()).then((content) => store.ask('save', { name: file, content }));
-      else void store.ask('save', { name: file, content: written() });
+      if (format === 'png') {
+        rasterise(written()).then(
+          (content) => void store.ask('save', { name: file, content }),
+          (error: unknown) => store.fail(error),
+        );
+      } else void store.ask('save', { name: file, content: written() });
     })}
   </div>`;
 }
@@ -64,11 +71,11 @@ async function rasterise(svg: string): Promise<Uint8Array<ArrayBuffer>> {
     image.src = address;
     await image.decode();
     const canvas = document.createElement('canvas');
-    canvas.width = image.naturalWidth * PNG_SCALE;
-    canvas.height = image.naturalHeight * PNG_SCALE;
-    const context = canvas.getContext('2d');
-    context?.scale(PNG_SCALE, PNG_SCALE);
-    context?.drawImage(image, 0, 0);
+    const { naturalWidth, naturalHeight } = image;
+    const scale = Math.min(PNG_SCALE, LONGEST_SIDE / Math.max(naturalWidth, naturalHeight));
+    canvas.width = Math.floor(naturalWidth * scale);
+    canvas.height = Math.floor(naturalHeight * scale);
+    canvas.getContext('2d')?.drawImage(image, 0, 0, canvas.width, canvas.height);
     const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/png'));
     if (blob === null) throw new Error('The picture is too large for a PNG; save it as SVG.');
     return new Uint8Array(await blob.arrayBuffer());

@@ -1,9 +1,9 @@
 import { html, nothing, type TemplateResult } from 'lit';
-import type { StudyView } from '../../src/extension/panels/messages.js';
-import { button, select, switcher } from '../controls.js';
+import type { Arrangement, StudyView } from '../../src/extension/panels/messages.js';
+import { button, notice, select } from '../controls.js';
 import { once } from '../models/once.js';
 import {
-  describeCell,
+  cellFacts,
   heatmapModel,
   heatmapTable,
   profile,
@@ -12,14 +12,17 @@ import {
   type ScoreSheet,
 } from '../models/heatmap.js';
 import { cellProvenance, versionName } from '../models/provenance.js';
-import { cellText, legendColours } from '../pictures/heatmap-layout.js';
+import { lineSvg } from '../pictures/chart-svg.js';
+import { legendColours, legendTexts } from '../pictures/heatmap-layout.js';
 import type { HeatmapPictureModel } from '../pictures/heatmap-picture.js';
+import { heatmapSvg } from '../pictures/heatmap-svg.js';
 import type { LineModel } from '../pictures/line-picture.js';
-import type { Picture } from '../pictures/picture.js';
+import { multiplesSvg } from '../pictures/multiples-svg.js';
 import type { Store } from '../store.js';
 import { readTheme } from '../theme.js';
+import { displayControl } from './display-control.js';
 import { exportBar } from './export-bar.js';
-import { provenanceLine, provenanceNotes } from './provenance-view.js';
+import { provenanceLine, provenanceNotes, recordedLine } from './provenance-view.js';
 import {
   chosenScores,
   isTemplate,
@@ -36,13 +39,11 @@ const model = once(heatmapModel);
 const pictureModel = once(
   (
     heatmap: HeatmapModel,
-    colour: 'value' | 'rank' | 'weight',
     target: string | null,
     source: string | null,
     notes: string,
   ): HeatmapPictureModel => ({
     heatmap,
-    colour,
     chosen: target === null || source === null ? null : { target, source },
     notes: notes === '' ? [] : notes.split('\n'),
   }),
@@ -50,28 +51,21 @@ const pictureModel = once(
 const options = once(
   (
     part: number,
-    order: ChosenOrder,
-    colour: 'value' | 'rank' | 'weight',
+    order: Arrangement['order'],
+    colour: Arrangement['colour'],
     temperature: number,
     groups: StudyView['groups'],
-  ) => ({
-    part,
-    order,
-    colour,
-    temperature,
-    groups,
-  }),
+    comparedWith: string,
+  ) => ({ part, order, colour, temperature, groups, comparedWith }),
 );
-type ChosenOrder = 'study' | 'group' | 'clustering' | 'value';
 
 export function heatmapView(store: Store, study: StudyView): TemplateResult {
   const chosen = chosenScores(store, study);
   if (chosen === null) return html`${versionBar(store, ['.deltaloom/scores'])}${noScores(store)}`;
-  const { summary, part } = chosen;
   const { arrangement } = store;
   const loaded = sheets(store, chosen);
   return html`
-    ${versionBar(store, [summary.file])}
+    ${versionBar(store, [chosen.summary.file])}
     <div class="row">
       ${scoreControls(store, chosen)}
       ${select(
@@ -99,73 +93,58 @@ export function heatmapView(store: Store, study: StudyView): TemplateResult {
               (colour) => store.arrange({ colour }),
             )
       }
-      ${switcher(
-        'Show as',
-        [
-          { value: 'picture', label: 'Picture' },
-          { value: 'table', label: 'Table' },
-        ],
-        arrangement.display,
-        (display) => store.arrange({ display }),
-      )}
+      ${displayControl(store)}
     </div>
-    ${isTemplate(loaded) ? loaded : body(store, chosen, loaded.sheet, loaded.compared)}
+    ${isTemplate(loaded) ? loaded : body(store, study, chosen, loaded.sheet, loaded.compared)}
   `;
-
-  function body(at: Store, of: ChosenScores, sheet: ScoreSheet, compared: ScoreSheet | null): TemplateResult {
-    const heatmap = model(
-      sheet,
-      compared,
-      options(part, arrangement.order, arrangement.colour, of.temperature, study.groups),
-    );
-    const notes = [
-      ...provenanceNotes(summary.provenances),
-      ...(compared === null
-        ? []
-        : [
-            `Difference: ${versionName(arrangement.shownVersion)} minus ${versionName(arrangement.comparedVersion ?? null)}`,
-          ]),
-    ];
-    const shown = pictureModel(
-      heatmap,
-      arrangement.colour,
-      arrangement.target,
-      arrangement.source,
-      notes.join('\n'),
-    );
-    const table = () => heatmapTable(heatmap, notes);
-    return html`
-      <h2>
-        ${heatmap.title}${compared === null ? nothing : html` <small>difference of two versions</small>`}
-      </h2>
-      ${provenanceLine(at, summary.provenances)}
-      ${
-        arrangement.display === 'table'
-          ? tableView(table())
-          : html`<heatmap-picture
-                id="picture"
-                .model=${shown}
-                @choose=${(event: CustomEvent<{ target: string; source: string }>) => at.arrange(event.detail)}
-              ></heatmap-picture>
-              ${legend(heatmap, arrangement.colour)}`
-      }
-      ${exportBar(at, scoresName(study, summary), table, () =>
-        document.querySelector<Picture<unknown> & HTMLElement>('#picture'),
-      )}
-      ${summary.parts.length < 2 ? nothing : multiples(at, of, sheet, heatmap)}
-      ${cell(at, of, sheet, heatmap)}
-    `;
-  }
 }
 
-function legend(heatmap: HeatmapModel, colour: 'value' | 'rank' | 'weight'): TemplateResult {
-  const { scale } = heatmap;
-  const signed = scale.kind === 'diverging';
-  const what = signed ? 'value' : colour;
+function body(
+  store: Store,
+  study: StudyView,
+  chosen: ChosenScores,
+  sheet: ScoreSheet,
+  compared: ScoreSheet | null,
+): TemplateResult {
+  const { summary, part, temperature } = chosen;
+  const { order, colour, target, source, display, shownVersion, comparedVersion } = store.arrangement;
+  const [name, otherName] = [versionName(shownVersion), versionName(comparedVersion ?? null)];
+  const heatmap = model(sheet, compared, options(part, order, colour, temperature, study.groups, otherName));
+  const notes = [
+    ...provenanceNotes(store, summary.provenances),
+    ...(compared === null ? [] : [`Difference: ${name} minus ${otherName}`]),
+  ];
+  const shown = pictureModel(heatmap, target, source, notes.join('\n'));
+  const table = () => heatmapTable(heatmap, notes);
+  const equal = compared !== null && heatmap.shown.every((value) => Number.isNaN(value) || value === 0);
+  return html`
+    <h2>
+      ${heatmap.title}${compared === null ? nothing : html` <small>difference: ${name} minus ${otherName}</small>`}
+    </h2>
+    ${provenanceLine(store, summary.provenances)} ${recordedLine(store)}
+    ${equal ? notice('information', `No difference: these scores are the same in both versions.`) : nothing}
+    ${
+      display === 'table'
+        ? html`${tableView(table())}
+            <p class="muted">A target's own source, in grey, is left out of its weights.</p>`
+        : html`<heatmap-picture
+              .model=${shown}
+              @choose=${(event: CustomEvent<{ target: string; source: string }>) => store.arrange(event.detail)}
+            ></heatmap-picture>
+            ${equal ? nothing : legend(heatmap)}`
+    }
+    ${exportBar(store, scoresName(study, summary), table, () => heatmapSvg(shown, readTheme()))}
+    ${summary.parts.length < 2 ? nothing : multiples(store, study, chosen, sheet, heatmap, notes)}
+    ${cell(store, study, chosen, sheet, heatmap)}
+  `;
+}
+
+function legend(heatmap: HeatmapModel): TemplateResult {
+  const [low, high] = legendTexts(heatmap.scale);
   return html`<div class="legend" aria-hidden="true">
-    <span>${cellText(scale.low, what, signed)} ${scale.lowLabel}</span>
-    <legend-strip .colours=${legendColours(scale, readTheme().ground, 96)}></legend-strip>
-    <span>${scale.highLabel} ${cellText(scale.high, what, signed)}</span>
+    <span>${low}</span>
+    <legend-strip .colours=${legendColours(heatmap.scale, readTheme().ground, 96)}></legend-strip>
+    <span>${high}</span>
     <span class="key"><i class="own"></i> own source, left out</span>
     ${heatmap.missing > 0 ? html`<span class="key"><i class="missing"></i> not computed</span>` : nothing}
   </div>`;
@@ -173,17 +152,38 @@ function legend(heatmap: HeatmapModel, colour: 'value' | 'rank' | 'weight'): Tem
 
 function multiples(
   store: Store,
+  study: StudyView,
   { summary, part }: ChosenScores,
   sheet: ScoreSheet,
-  heatmap: HeatmapModel,
+  { rows, columns }: HeatmapModel,
+  notes: readonly string[],
 ): TemplateResult {
+  const shown = { sheet, part, rows, columns };
   return html`<section>
     <h3>All ${summary.granularity === 'block' ? 'blocks' : 'layers'}, each on its own scale</h3>
     <small-multiples
-      .model=${{ sheet, part, rows: heatmap.rows, columns: heatmap.columns }}
+      .model=${shown}
       @choose=${(event: CustomEvent<{ part: number }>) =>
         store.arrange({ part: summary.parts[event.detail.part] ?? null })}
     ></small-multiples>
+    ${exportBar(
+      store,
+      `${scoresName(study, summary)}-all`,
+      () => ({
+        caption: `Every part of ${scoresName(study, summary)}`,
+        columns: [
+          { title: 'Target', numeric: false },
+          { title: 'Source', numeric: false },
+          ...summary.parts.map((title) => ({ title, numeric: true })),
+        ],
+        rows: rows.flatMap((target) =>
+          columns.map((source) => [target, source, ...profile(sheet, target, source)]),
+        ),
+        digits: 4,
+        notes,
+      }),
+      () => multiplesSvg(shown, notes, readTheme()),
+    )}
   </section>`;
 }
 
@@ -194,17 +194,18 @@ const profileModel = once((sheet: ScoreSheet, target: string, source: string, pa
   yTitle: 'Score',
   series: [{ label: `${target} ← ${source}`, values: profile(sheet, target, source), running: false }],
   marked: part,
-  notes: provenanceNotes(sheet.summary.provenances),
+  notes: [],
 }));
 
 /** What the chosen cell was made from, and ways to go there. */
 function cell(
   store: Store,
+  study: StudyView,
   { summary, part }: ChosenScores,
   sheet: ScoreSheet,
   heatmap: HeatmapModel,
 ): TemplateResult {
-  const { target, source, shownVersion, display } = store.arrangement;
+  const { target, source, shownVersion } = store.arrangement;
   const [row, column] = [heatmap.rows.indexOf(target ?? ''), heatmap.columns.indexOf(source ?? '')];
   if (target === null || source === null || row < 0 || column < 0) {
     return html`<p class="muted">
@@ -214,10 +215,9 @@ function cell(
   const provenance = cellProvenance(summary, sheet.values, target, source);
   const open = (what: 'checkpoint' | 'record' | 'log' | 'data' | 'scores') => () =>
     void store.ask('openCell', { version: shownVersion, target, source, matrix: summary.id, what });
-  const line = profileModel(sheet, target, source, part);
   return html`<section class="cell" aria-label="Chosen cell">
     <h3>${target} ← ${source}</h3>
-    <p>${describeCell(heatmap, row, column)}</p>
+    <p>${cellFacts(heatmap, row, column)}</p>
     ${provenance === null ? nothing : provenanceLine(store, [provenance])}
     <div class="actions">
       ${button('Checkpoint', open('checkpoint'), { title: `The delta of ${source}` })}
@@ -233,22 +233,40 @@ function cell(
     ${
       summary.parts.length < 2
         ? nothing
-        : display === 'table'
-          ? tableView({
-              caption: line.title,
-              columns: [
-                { title: line.xTitle, numeric: false },
-                { title: 'Score', numeric: true },
-              ],
-              rows: summary.parts.map((name, i) => [name, line.series[0]?.values[i] ?? null]),
-              digits: 4,
-            })
-          : html`<line-picture
-              id="profile"
-              .model=${line}
-              @choose=${(event: CustomEvent<{ index: number }>) =>
-                store.arrange({ part: summary.parts[event.detail.index] ?? null })}
-            ></line-picture>`
+        : profileOf(store, study, summary, profileModel(sheet, target, source, part), provenance)
     }
   </section>`;
+}
+
+/** The chosen cell through all blocks or layers. */
+function profileOf(
+  store: Store,
+  study: StudyView,
+  summary: ChosenScores['summary'],
+  line: LineModel,
+  provenance: ReturnType<typeof cellProvenance>,
+): TemplateResult {
+  const notes = provenanceNotes(store, provenance === null ? [] : [provenance]);
+  const table = () => ({
+    caption: line.title,
+    columns: [
+      { title: line.xTitle, numeric: false },
+      { title: 'Score', numeric: true },
+    ],
+    rows: summary.parts.map((name, i) => [name, line.series[0]?.values[i] ?? null]),
+    digits: 4,
+    notes,
+  });
+  return html`${
+    store.arrangement.display === 'table'
+      ? tableView(table())
+      : html`<line-picture
+          .model=${line}
+          @choose=${(event: CustomEvent<{ index: number }>) =>
+            store.arrange({ part: summary.parts[event.detail.index] ?? null })}
+        ></line-picture>`
+  }
+  ${exportBar(store, `${scoresName(study, summary)}-${line.title}`, table, () =>
+    lineSvg({ ...line, notes }, readTheme()),
+  )}`;
 }

@@ -1,40 +1,52 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import type { ProvenanceView } from '../../src/extension/panels/messages.js';
-import { latestProvenance, provenanceText, shortCommit } from '../models/provenance.js';
+import { latestProvenance, provenanceText, recordedText, shortCommit } from '../models/provenance.js';
 import type { Store } from '../store.js';
 
 /** One line that says what was computed when, by whom, at which commit; the commit can be opened. */
-export function provenanceLine(
-  store: Store,
-  provenances: readonly ProvenanceView[],
-  what = '',
-): TemplateResult {
+export function provenanceLine(store: Store, provenances: readonly ProvenanceView[]): TemplateResult {
   const latest = latestProvenance(provenances);
   if (latest === null) return html``;
   const commits = new Set(provenances.flatMap(({ commit }) => commit ?? [])).size;
-  const { commit } = latest;
+  const { commit, subject } = latest;
   return html`<p class="provenance">
-    ${what === '' ? nothing : html`<b>${what}</b> `}${provenanceText(latest)}${
+    ${provenanceText(latest)}${
       commits > 1 ? `; parts of it at ${commits - 1} other ${commits === 2 ? 'commit' : 'commits'}` : ''
     }.
-    ${
-      commit === null
-        ? nothing
-        : html`<a
-            href="#"
-            title=${latest.subject ?? ''}
-            @click=${(event: Event) => {
-              event.preventDefault();
-              void store.ask('openCommit', { commit });
-            }}
-            >Open ${shortCommit(commit)}</a
-          >`
-    }
+    ${commit === null ? nothing : commitLink(store, commit, subject ?? '')}
   </p>`;
 }
 
-/** The same for exports. */
-export function provenanceNotes(provenances: readonly ProvenanceView[]): string[] {
+/** Where the files on screen stand in git: the commit that brought them, or that they were not committed since. */
+export function recordedLine(store: Store): TemplateResult {
+  const { history, arrangement } = store;
+  const recorded = history === null ? null : recordedText(history, arrangement.shownVersion);
+  if (recorded === null) return html``;
+  const { text, commit } = recorded;
+  return html`<p class="provenance">
+    ${text}. ${commit === null ? nothing : commitLink(store, commit.hash, commit.subject)}
+  </p>`;
+}
+
+/** The same for exports: how it was computed, where it is on record, and the versions of a difference. */
+export function provenanceNotes(store: Store, provenances: readonly ProvenanceView[]): string[] {
+  const { history, arrangement } = store;
   const latest = latestProvenance(provenances);
-  return latest === null ? [] : [provenanceText(latest)];
+  const recorded = history === null ? null : recordedText(history, arrangement.shownVersion);
+  return [
+    ...(latest === null ? [] : [provenanceText(latest)]),
+    ...(recorded === null ? [] : [recorded.text]),
+  ];
+}
+
+function commitLink(store: Store, commit: string, subject: string): TemplateResult {
+  return html`<a
+    href="#"
+    title=${subject}
+    @click=${(event: Event) => {
+      event.preventDefault();
+      void store.ask('openCommit', { commit });
+    }}
+    >Open ${shortCommit(commit)}</a
+  >`;
 }

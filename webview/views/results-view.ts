@@ -1,23 +1,28 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import type { ResultsTable } from '../../src/core/results.js';
 import type { RunView, StudyView } from '../../src/extension/panels/messages.js';
-import { button, checkbox, notice, select, switcher, textfield } from '../controls.js';
+import {
+  button,
+  checkbox,
+  failureNotice,
+  loading,
+  notice,
+  select,
+  selectName,
+  switcher,
+  textfield,
+} from '../controls.js';
 import { once } from '../models/once.js';
 import { versionName } from '../models/provenance.js';
-import {
-  initialisationTitle,
-  resultsModel,
-  tableKey,
-  tablesOf,
-  type ResultsModel,
-} from '../models/results.js';
+import { resultsModel, tableKey, tablesOf, type ResultsModel } from '../models/results.js';
+import { initialisationTitle, runKey, start } from '../models/runs.js';
 import { formatNumber } from '../models/table.js';
 import type { BarModel } from '../pictures/bar-picture.js';
-import type { Picture } from '../pictures/picture.js';
+import { barSvg } from '../pictures/chart-svg.js';
 import type { Store } from '../store.js';
+import { readTheme } from '../theme.js';
 import { exportBar } from './export-bar.js';
-import { provenanceLine, provenanceNotes } from './provenance-view.js';
-import { loading } from './scores.js';
+import { provenanceLine, provenanceNotes, recordedLine } from './provenance-view.js';
 import { tableView } from './table-view.js';
 import { versionBar } from './version-bar.js';
 
@@ -33,7 +38,12 @@ export function resultsView(store: Store, study: StudyView): TemplateResult {
   if (table === undefined) {
     return html`${bar}
       <div class="empty">
-        <h2>No results ${arrangement.split === 'test' ? 'on the test split ' : ''}yet</h2>
+        <h2>
+          No results
+          ${arrangement.split === 'test' ? 'on the test split ' : ''}${
+            arrangement.shownVersion === null ? 'yet' : `in ${versionName(arrangement.shownVersion)}`
+          }
+        </h2>
         <p>
           Tune targets from random and from merged initialisations; their scores on the ${arrangement.split}
           split are compared here.
@@ -57,12 +67,7 @@ export function resultsView(store: Store, study: StudyView): TemplateResult {
   return html`
     ${bar}
     <div class="row">
-      ${select(
-        'Table',
-        found.map((candidate) => ({ value: tableKey(candidate), label: tableKey(candidate) })),
-        tableKey(table),
-        (key) => store.arrange({ table: key }),
-      )}
+      ${selectName('Table', found.map(tableKey), tableKey(table), (key) => store.arrange({ table: key }))}
       ${switcher(
         'Split',
         [
@@ -90,7 +95,7 @@ export function resultsView(store: Store, study: StudyView): TemplateResult {
     </div>
     ${
       failure !== undefined
-        ? notice('error', `${failure.message} ${failure.remedy ?? ''}`)
+        ? failureNotice(failure)
         : waiting
           ? loading('Reading the results to compare with…')
           : comparedVersion !== undefined && before === null
@@ -114,7 +119,10 @@ function body(
     (run) => run.role === 'target' && run.deltaName === table.deltaName && run.shots === table.shots,
   );
   const notes = [
-    ...provenanceNotes(runs.map(({ provenance }) => provenance)),
+    ...provenanceNotes(
+      store,
+      runs.map(({ provenance }) => provenance),
+    ),
     ...(before === null
       ? []
       : [
@@ -138,35 +146,62 @@ function body(
     });
   };
   return html`
-    <h2>Results ${tableKey(table)}</h2>
+    <h2>
+      Results:
+      ${tableKey(table)}${
+        before === null
+          ? nothing
+          : html` <small
+              >difference: ${versionName(arrangement.shownVersion)} minus
+              ${versionName(arrangement.comparedVersion ?? null)}</small
+            >`
+      }
+    </h2>
     ${provenanceLine(
       store,
       runs.map(({ provenance }) => provenance),
     )}
-    <fieldset class="columns">
-      <legend>Columns</legend>
-      ${table.columns.map(({ initialisation }) =>
-        checkbox(initialisationTitle(initialisation), !arrangement.hidden.includes(initialisation), (shown) =>
-          store.arrange({
-            hidden: shown
-              ? arrangement.hidden.filter((name) => name !== initialisation)
-              : [...arrangement.hidden, initialisation],
-          }),
-        ),
-      )}
-    </fieldset>
+    ${recordedLine(store)} ${columnChoice(store, table)}
+    ${
+      model.onlyNow.length === 0
+        ? nothing
+        : notice(
+            'information',
+            `Not in ${versionName(arrangement.comparedVersion ?? null)}, so without a difference: ${model.onlyNow.map(initialisationTitle).join(', ')}.`,
+          )
+    }
     ${tableView(model.model, {
       sort: { columns: ['task', null, ...model.initialisations], current: arrangement.sort, changed: sortBy },
       choose: (i, j) =>
         store.arrange({ target: model.tasks[i] ?? null, source: model.initialisations[j - 2] ?? null }),
       chosen: row < 0 || column < 0 ? null : { row, column: column + 2 },
-      footer: true,
+      footers: 1,
     })}
-    <p class="muted">Best of each row in bold. Choose a cell to see its runs.</p>
+    <p class="muted">${before === null ? 'Best of each row in bold. ' : ''}Choose a cell to see its runs.</p>
     ${exportBar(store, `${study.name}-results-${tableKey(table)}`, () => model.model, null)}
     ${row < 0 || column < 0 ? nothing : chosenCell(store, model, row, column)}
     ${before === null && arrangement.figure === 'value' ? summaryPicture(store, study, model, notes) : nothing}
   `;
+}
+
+function columnChoice(store: Store, table: ResultsTable): TemplateResult {
+  const { hidden } = store.arrangement;
+  const names = table.columns.map(({ initialisation }) => initialisation);
+  const shown = names.filter((name) => !hidden.includes(name)).length;
+  return html`<details class="columns">
+    <summary>
+      Columns: ${shown === names.length ? `all ${shown}` : `${shown} of ${names.length}`} shown
+    </summary>
+    <div class="choices" role="group" aria-label="Columns">
+      ${names.map((name) =>
+        checkbox(initialisationTitle(name), !hidden.includes(name), (chosen) =>
+          store.arrange({
+            hidden: chosen ? hidden.filter((other) => other !== name) : [...hidden, name],
+          }),
+        ),
+      )}
+    </div>
+  </details>`;
 }
 
 function chosenCell(store: Store, model: ResultsModel, row: number, column: number): TemplateResult {
@@ -175,16 +210,16 @@ function chosenCell(store: Store, model: ResultsModel, row: number, column: numb
   const shown = store.arrangement.shownVersion === null;
   const digits = { digits: 1, scale: 100 };
   const open = (run: RunView, what: 'record' | 'checkpoint' | 'log') => () =>
-    void store.ask('openRun', { run: `${run.task}/${run.id}`, what });
+    void store.ask('openRun', { run: runKey(run), what });
   return html`<section aria-label="Chosen cell">
-    <h3>${task} from ${initialisationTitle(initialisation)}</h3>
+    <h3>${task} ${start(initialisation)}</h3>
     <div class="actions">
       ${button(
         'Learning Curves',
         () =>
           void store.ask('openPanel', {
             kind: 'curves',
-            arrangement: { ...store.arrangement, runs: runs.map(({ task: of, id }) => `${of}/${id}`) },
+            arrangement: { ...store.arrangement, runs: runs.map(runKey) },
           }),
       )}
     </div>
@@ -241,7 +276,7 @@ function summaryPicture(
   };
   return html`<section>
     <h3>Mean over tasks by initialisation</h3>
-    <bar-picture id="picture" .model=${summaryBars(JSON.stringify(bars))}></bar-picture>
+    <bar-picture .model=${summaryBars(JSON.stringify(bars))}></bar-picture>
     ${exportBar(
       store,
       `${study.name}-means-${tableKey(model.table)}`,
@@ -256,7 +291,7 @@ function summaryPicture(
         scale: 100,
         notes,
       }),
-      () => document.querySelector<Picture<unknown> & HTMLElement>('#picture'),
+      () => barSvg(bars, readTheme()),
     )}
   </section>`;
 }

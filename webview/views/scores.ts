@@ -1,7 +1,7 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { GRANULARITIES, SCORE_METHODS, SCORE_METHOD_INFO, type Granularity } from '../../src/core/methods.js';
 import type { MatrixSummary, StudyView } from '../../src/extension/panels/messages.js';
-import { button, notice, select } from '../controls.js';
+import { button, failureNotice, loading, notice, select, selectName } from '../controls.js';
 import type { ScoreSheet } from '../models/heatmap.js';
 import { shortCommit } from '../models/provenance.js';
 import type { Store } from '../store.js';
@@ -42,12 +42,10 @@ export function chosenScores(store: Store, study: StudyView): ChosenScores | nul
   };
 }
 
-function prefer<Item>(items: readonly Item[], wanted: (item: Item) => boolean): Item[] {
+/** Those that are wanted, or all where none is. */
+function prefer<Item>(items: readonly Item[], wanted: (item: Item) => boolean): readonly Item[] {
   const found = items.filter(wanted);
-  if (found.length > 0) return found;
-  const [first] = items;
-  // Without the wanted one: what belongs with the first, so that a method change keeps its delta.
-  return first === undefined ? [] : [...items];
+  return found.length > 0 ? found : items;
 }
 
 export function scoreControls(store: Store, { study, summary, part }: ChosenScores): TemplateResult {
@@ -57,14 +55,8 @@ export function scoreControls(store: Store, { study, summary, part }: ChosenScor
   const granularities = GRANULARITIES.filter((id) =>
     ofDelta.some(({ method, granularity }) => method === summary.method && granularity === id),
   );
-  const shownParts = summary.parts.map((name) => ({ value: name, label: name }));
   return html`
-    ${select(
-      'Delta',
-      deltas.map((name) => ({ value: name, label: name })),
-      summary.deltaName,
-      (deltaName) => store.arrange({ deltaName }),
-    )}
+    ${selectName('Delta', deltas, summary.deltaName, (deltaName) => store.arrange({ deltaName }))}
     ${select(
       'Method',
       methods.map((id) => ({
@@ -85,9 +77,9 @@ export function scoreControls(store: Store, { study, summary, part }: ChosenScor
     ${
       summary.parts.length < 2
         ? nothing
-        : select('Part', shownParts, summary.parts[part] ?? null, (name) => store.arrange({ part: name }), {
-            combobox: shownParts.length > 12,
-          })
+        : selectName('Part', summary.parts, summary.parts[part] ?? null, (name) =>
+            store.arrange({ part: name }),
+          )
     }
   `;
 }
@@ -101,9 +93,7 @@ export function sheets(
   const sheet = store.sheet(shownVersion, summary.id);
   if (sheet === undefined) {
     const failure = store.failureOf(`matrix ${shownVersion} ${summary.id}`);
-    return failure === undefined
-      ? loading('Reading scores…')
-      : notice('error', `${failure.message} ${failure.remedy ?? ''}`);
+    return failure === undefined ? loading('Reading scores…') : failureNotice(failure);
   }
   if (comparedVersion === undefined) return { sheet, compared: null };
   const compared = store.sheet(comparedVersion, summary.id);
@@ -111,7 +101,7 @@ export function sheets(
   const then = store.studyAt(comparedVersion);
   const failure =
     store.failureOf(`study ${comparedVersion}`) ?? store.failureOf(`matrix ${comparedVersion} ${summary.id}`);
-  if (failure !== undefined) return notice('error', `${failure.message} ${failure.remedy ?? ''}`);
+  if (failure !== undefined) return failureNotice(failure);
   if (then !== undefined && !then.matrices.some(({ id }) => id === summary.id)) {
     return notice(
       'information',
@@ -125,13 +115,9 @@ export function isTemplate(value: object): value is TemplateResult {
   return '_$litType$' in value;
 }
 
-export function loading(text: string): TemplateResult {
-  return html`<p class="muted" role="status">${text}</p>`;
-}
-
 export function noScores(store: Store): TemplateResult {
   return html`<div class="empty">
-    <h2>No scores yet</h2>
+    <h2>No scores ${store.arrangement.shownVersion === null ? 'yet' : 'in this version'}</h2>
     <p>
       Scores say how related every target is to every source. Compute them once; they are kept with the study.
     </p>

@@ -1,6 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { classMap } from 'lit/directives/class-map.js';
-import { cellText, isMeasured, type TableModel } from '../models/table.js';
+import { cellText, isMeasured, type Column, type TableModel } from '../models/table.js';
 
 export interface TableOptions {
   /** Clicks on a column's head sort by it. */
@@ -12,13 +12,13 @@ export interface TableOptions {
   /** Clicks and Enter on a cell. */
   readonly choose?: (row: number, column: number) => void;
   readonly chosen?: { readonly row: number; readonly column: number } | null;
-  /** The last row is a summary. */
-  readonly footer?: boolean;
+  /** So many of the last rows are a summary. */
+  readonly footers?: number;
 }
 
 /** A table that scrolls within itself, its heads standing still. */
 export function tableView(table: TableModel, options: TableOptions = {}): TemplateResult {
-  const last = table.rows.length - 1;
+  const footer = table.rows.length - (options.footers ?? 0);
   return html`<div class="table-scroll" tabindex="0" role="region" aria-label=${table.caption}>
     <table>
       <caption>
@@ -32,18 +32,25 @@ export function tableView(table: TableModel, options: TableOptions = {}): Templa
       <tbody>
         ${table.rows.map(
           (row, i) =>
-            html`<tr class=${options.footer === true && i === last ? 'summary' : ''}>
+            html`<tr class=${i === footer ? 'summary' : ''}>
               ${row.map((cell, j) => {
-                const text = cellText(cell, table);
+                const text = cellText(table, i, j);
                 if (j === 0) return html`<th scope="row">${text}</th>`;
                 const numeric = table.columns[j]?.numeric === true;
                 const best = isMeasured(cell) && cell.best;
+                const aside = table.aside?.(i, j) === true;
                 const chosen = options.chosen?.row === i && options.chosen.column === j;
                 const shown = best ? html`<strong>${text}</strong>` : text;
-                return html`<td class=${classMap({ numeric, chosen })}>
+                return html`<td class=${classMap({ numeric, chosen, aside })}>
                   ${
-                    options.choose !== undefined && numeric && cell !== null && i !== last
-                      ? html`<button type="button" @click=${() => options.choose?.(i, j)}>${shown}</button>`
+                    options.choose !== undefined && numeric && cell !== null && i < footer
+                      ? html`<button
+                          type="button"
+                          aria-pressed=${chosen}
+                          @click=${() => options.choose?.(i, j)}
+                        >
+                          ${shown}
+                        </button>`
                       : shown
                   }
                 </td>`;
@@ -55,11 +62,7 @@ export function tableView(table: TableModel, options: TableOptions = {}): Templa
   </div>`;
 }
 
-function head(
-  column: { readonly title: string; readonly numeric: boolean },
-  index: number,
-  { sort }: TableOptions,
-): TemplateResult {
+function head(column: Column, index: number, { sort }: TableOptions): TemplateResult {
   const key = sort?.columns[index] ?? null;
   if (sort === undefined || key === null) {
     return html`<th scope="col" class=${column.numeric ? 'numeric' : ''}>${column.title}</th>`;

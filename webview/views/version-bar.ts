@@ -8,7 +8,11 @@ const WORKING_TREE = 'working tree';
 const NOTHING = 'nothing';
 
 /** Which commit is shown and which it is compared with; `paths` are what the commits must have changed. */
-export function versionBar(store: Store, paths: readonly string[]): TemplateResult {
+export function versionBar(
+  store: Store,
+  paths: readonly string[],
+  { comparing }: { readonly comparing: boolean } = { comparing: true },
+): TemplateResult {
   store.watchHistory(paths);
   const { history, arrangement } = store;
   if (history === null) return html`<p class="muted" aria-live="polite">Reading the history…</p>`;
@@ -26,28 +30,36 @@ export function versionBar(store: Store, paths: readonly string[]): TemplateResu
   const tree: Choice<string> = { value: WORKING_TREE, label: 'Working tree', description: uncommitted };
   const { shownVersion, comparedVersion } = arrangement;
   // A commit chosen elsewhere may not have changed these records: it stays choosable.
-  const known = (version: Version | undefined) =>
-    version === null || version === undefined || commits.some(({ value }) => value === version)
-      ? []
-      : [{ value: version, label: shortCommit(version) }];
+  const other = (version: Version | undefined): Choice<string>[] => {
+    if (version === null || version === undefined) return [];
+    if (commits.some(({ value }) => value === version)) return [];
+    const commit = history.named.find(({ hash }) => hash === version);
+    return commit === undefined
+      ? [{ value: version, label: shortCommit(version) }]
+      : [{ value: version, label: commitLabel(commit), description: commitDetail(commit) }];
+  };
   return html`<div class="row versions">
       ${select(
         'Showing',
-        [tree, ...commits, ...known(shownVersion)],
+        [tree, ...commits, ...other(shownVersion)],
         shownVersion ?? WORKING_TREE,
         (value) => store.arrange({ shownVersion: value === WORKING_TREE ? null : value }),
         { wide: true, combobox: commits.length > 10 },
       )}
-      ${select(
-        'Compared with',
-        [{ value: NOTHING, label: 'Nothing' }, tree, ...commits, ...known(comparedVersion)],
-        comparedVersion === undefined ? NOTHING : (comparedVersion ?? WORKING_TREE),
-        (value) =>
-          store.arrange({
-            comparedVersion: value === NOTHING ? undefined : value === WORKING_TREE ? null : value,
-          }),
-        { wide: true, combobox: commits.length > 10 },
-      )}
+      ${
+        comparing
+          ? select(
+              'Compared with',
+              [{ value: NOTHING, label: 'Nothing' }, tree, ...commits, ...other(comparedVersion)],
+              comparedVersion === undefined ? NOTHING : (comparedVersion ?? WORKING_TREE),
+              (value) =>
+                store.arrange({
+                  comparedVersion: value === NOTHING ? undefined : value === WORKING_TREE ? null : value,
+                }),
+              { wide: true, combobox: commits.length > 10 },
+            )
+          : nothing
+      }
       <div class="actions">
         ${
           shownVersion === null

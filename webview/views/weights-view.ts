@@ -1,15 +1,12 @@
 import { html, nothing, type TemplateResult } from 'lit';
-import { guard } from 'lit/directives/guard.js';
-import { SCORE_METHODS, SCORE_METHOD_INFO } from '../../src/core/methods.js';
-import type { JobStatus, StudyView } from '../../src/extension/panels/messages.js';
-import { button, notice, select, switcher } from '../controls.js';
+import { SCORE_METHOD_INFO } from '../../src/core/methods.js';
+import type { Arrangement, JobStatus, StudyView } from '../../src/extension/panels/messages.js';
+import { button, failureNotice, notice, select, selectName } from '../controls.js';
 import type { ScoreSheet } from '../models/heatmap.js';
 import { once } from '../models/once.js';
 import { versionName } from '../models/provenance.js';
-import { initialisationTitle, tableKey, tablesOf } from '../models/results.js';
 import { formatNumber, type TableModel } from '../models/table.js';
 import {
-  compareMethods,
   isFailure,
   SLIDER_STEPS,
   sliderPosition,
@@ -17,14 +14,16 @@ import {
   temperatureRange,
   weightsModel,
   weightsTable,
-  type MethodComparison,
   type WeightsModel,
 } from '../models/weights.js';
 import type { BarModel } from '../pictures/bar-picture.js';
-import type { Picture } from '../pictures/picture.js';
+import { barSvg } from '../pictures/chart-svg.js';
 import type { Store } from '../store.js';
+import { readTheme } from '../theme.js';
+import { displayControl } from './display-control.js';
 import { exportBar } from './export-bar.js';
-import { provenanceLine, provenanceNotes } from './provenance-view.js';
+import { methodsSideBySide } from './methods-view.js';
+import { provenanceLine, provenanceNotes, recordedLine } from './provenance-view.js';
 import {
   chosenScores,
   isTemplate,
@@ -43,12 +42,10 @@ const weights = once(
     target: string,
     part: number,
     temperature: number,
-    order: 'study' | 'group' | 'clustering' | 'value',
+    order: Arrangement['order'],
     groups: StudyView['groups'],
   ) => weightsModel(sheet, target, { part, temperature, order, groups }),
 );
-const comparison = once(compareMethods);
-const resultTables = once(tablesOf);
 
 export function weightsView(store: Store, study: StudyView): TemplateResult {
   const chosen = chosenScores(store, study);
@@ -62,13 +59,7 @@ export function weightsView(store: Store, study: StudyView): TemplateResult {
   return html`
     ${versionBar(store, [summary.file, 'deltaloom.json'])}
     <div class="row">
-      ${select(
-        'Target',
-        summary.targets.map((name) => ({ value: name, label: name })),
-        target,
-        (name) => store.arrange({ target: name }),
-        { combobox: summary.targets.length > 12 },
-      )}
+      ${selectName('Target', summary.targets, target, (name) => store.arrange({ target: name }))}
       ${scoreControls(store, chosen)}
       ${select(
         'Order',
@@ -80,18 +71,10 @@ export function weightsView(store: Store, study: StudyView): TemplateResult {
         arrangement.order === 'clustering' ? 'value' : arrangement.order,
         (order) => store.arrange({ order }),
       )}
-      ${switcher(
-        'Show as',
-        [
-          { value: 'picture', label: 'Picture' },
-          { value: 'table', label: 'Table' },
-        ],
-        arrangement.display,
-        (display) => store.arrange({ display }),
-      )}
+      ${displayControl(store)}
     </div>
     ${isTemplate(loaded) ? loaded : body(store, study, chosen, target, loaded.sheet, loaded.compared)}
-    ${methods(store, study, summary.deltaName, target)}
+    ${methodsSideBySide(store, study, summary.deltaName, target)}
   `;
 }
 
@@ -107,10 +90,10 @@ function body(
   const { arrangement } = store;
   const method = SCORE_METHOD_INFO[summary.method].title;
   const model = weights(sheet, target, part, temperature, arrangement.order, study.groups);
-  const notes = provenanceNotes(summary.provenances);
-  const heading = html`<h2>Weights for ${target} by ${method}</h2>
-    ${provenanceLine(store, summary.provenances)}`;
-  if (isFailure(model)) return html`${heading}${notice('error', `${model.message} ${model.remedy}`)}`;
+  const where = summary.granularity === 'model' ? '' : `, ${summary.parts[part] ?? ''}`;
+  const heading = html`<h2>Weights for ${target} by ${method}${where}</h2>
+    ${provenanceLine(store, summary.provenances)} ${recordedLine(store)}`;
+  if (isFailure(model)) return html`${heading}${failureNotice(model)}`;
   // The other version's own temperature, unless the slider was moved: then both are seen at the same.
   const before =
     compared === null
@@ -125,10 +108,16 @@ function body(
     before === null || isFailure(before)
       ? null
       : new Map(before.rows.map(({ source, weight }) => [source, weight]));
-  const table = () =>
-    withEarlier(weightsTable(model, method, notes), model, earlier, arrangement.comparedVersion);
+  const otherName = versionName(arrangement.comparedVersion ?? null);
+  const notes = [
+    ...provenanceNotes(store, summary.provenances),
+    ...(earlier === null ? [] : [`Compared with ${otherName}`]),
+  ];
+  const table = () => withEarlier(weightsTable(model, `${method}${where}`, notes), model, earlier, otherName);
+  const best = Math.max(...model.summary.weights);
+  const percent = { digits: 1, scale: 100 };
   const bars: BarModel = {
-    title: `Averaging weights of ${target} by ${method}, temperature ${model.temperature}`,
+    title: `Averaging weights of ${target} by ${method}${where}, temperature ${model.temperature}`,
     unit: ' %',
     notes,
     bars: model.rows.map(({ source, value, weight }) => {
@@ -137,15 +126,16 @@ function body(
         label: source,
         value: weight,
         deviation: null,
+        ...(then === undefined ? {} : { earlier: then }),
         detail: [
           `score ${formatNumber(value, { digits: 4 })}`,
           ...(then === undefined
             ? []
             : [
-                `${versionName(arrangement.comparedVersion ?? null)} ${formatNumber(then, { digits: 1, scale: 100 })} %, difference ${formatNumber(weight - then, { digits: 1, scale: 100, signed: true })}`,
+                `${otherName} ${formatNumber(then, percent)} %, difference ${formatNumber(weight - then, { ...percent, signed: true })}`,
               ]),
         ].join(' · '),
-        best: weight === Math.max(...model.summary.weights),
+        best: weight === best,
       };
     }),
   };
@@ -154,13 +144,17 @@ function body(
     ${
       arrangement.display === 'table'
         ? tableView(table())
-        : html`<bar-picture id="picture" .model=${bars}></bar-picture>`
+        : html`<bar-picture .model=${bars}></bar-picture> ${
+              earlier === null
+                ? nothing
+                : html`<div class="legend">
+                    <span class="key"><i class="earlier"></i> weight in ${otherName}</span>
+                  </div>`
+            }`
     }
     <div class="row">
       ${mergeControl(store, chosen, target, temperature)}
-      ${exportBar(store, `${scoresName(study, summary)}-${target}`, table, () =>
-        document.querySelector<Picture<unknown> & HTMLElement>('#picture'),
-      )}
+      ${exportBar(store, `${scoresName(study, summary)}-${target}`, table, () => barSvg(bars, readTheme()))}
     </div>`;
 }
 
@@ -168,15 +162,15 @@ function withEarlier(
   table: TableModel,
   model: WeightsModel,
   earlier: ReadonlyMap<string, number> | null,
-  version: string | null | undefined,
+  otherName: string,
 ): TableModel {
-  if (earlier === null || version === undefined) return table;
+  if (earlier === null) return table;
   return {
     ...table,
     columns: [
       ...table.columns,
-      { title: `Weight (${versionName(version)})`, numeric: true },
-      { title: 'Difference', numeric: true },
+      { title: `Weight (${otherName})`, numeric: true },
+      { title: 'Difference', numeric: true, signed: true },
     ],
     rows: table.rows.map((row, i) => {
       const { source, weight } = model.rows[i] ?? { source: '', weight: 0 };
@@ -283,84 +277,4 @@ function jobLine(store: Store, job: JobStatus): TemplateResult {
     ${job.state === 'done' ? '✓' : job.state === 'failed' ? '✗' : nothing} ${job.text}
     ${isBusy(job) ? button('Cancel', () => void store.ask('cancel', { job: job.id })) : nothing}
   </span>`;
-}
-
-/** The methods side by side for one target: weights, agreement, and whose merge did best. */
-function methods(store: Store, study: StudyView, deltaName: string, target: string): TemplateResult {
-  const { shownVersion } = store.arrangement;
-  const ids = SCORE_METHODS.flatMap((id) =>
-    study.matrices.filter(
-      (matrix) => matrix.deltaName === deltaName && matrix.method === id && matrix.granularity === 'model',
-    ),
-  );
-  if (ids.length < 2) return html``;
-  const loaded = ids.flatMap(({ id }) => store.sheet(shownVersion, id) ?? []);
-  if (loaded.length < ids.length) return html`<p class="muted" role="status">Reading the other methods…</p>`;
-  const table = resultTables(study, 'test').find((candidate) => candidate.deltaName === deltaName) ?? null;
-  const compared = comparison(listOf(...loaded), target, table);
-  // Nothing here depends on the temperature slider: its frames must not pay for these tables.
-  return html`${guard([compared], () => methodsSection(compared, target, table === null ? '' : tableKey(table)))}`;
-}
-
-function methodsSection(compared: MethodComparison, target: string, results: string): TemplateResult {
-  const tables = methodTables(compared, target, results);
-  return html`<section>
-    <h2>Methods side by side for ${target}</h2>
-    ${
-      compared.winner === null
-        ? html`<p class="muted">
-            No method's merge has been tuned and tested for this target yet, or only one.
-          </p>`
-        : html`<p><strong>${compared.winner}</strong> won: the few-shot run from its merge tested best.</p>`
-    }
-    <div class="tables">${tables.map((model) => tableView(model))}</div>
-  </section>`;
-}
-
-/** The same list object for the same sheets. */
-const listOf = once((...loaded: ScoreSheet[]) => loaded);
-
-function methodTables(compared: MethodComparison, target: string, results: string): TableModel[] {
-  const titles = compared.columns.map(({ title }) => ({ title, numeric: true }));
-  const percent = (value: number | undefined) =>
-    value === undefined ? '–' : `${formatNumber(value, { digits: 1, scale: 100 })} %`;
-  const weightRows = compared.sources.map((source) => [
-    source,
-    ...compared.columns.map(({ weights: own }) =>
-      isFailure(own) ? '–' : percent(own.rows.find((row) => row.source === source)?.weight),
-    ),
-  ]);
-  return [
-    {
-      caption: `Weights of the sources of ${target}, each method at the study's temperature`,
-      columns: [{ title: 'Source', numeric: false }, ...titles],
-      rows: [
-        ...weightRows,
-        [
-          'Effective sources',
-          ...compared.columns.map(({ weights: own }) =>
-            isFailure(own) ? '–' : formatNumber(own.summary.effectiveSources, { digits: 2 }),
-          ),
-        ],
-        [
-          `Test after tuning${results === '' ? '' : ` (${results})`}`,
-          ...compared.columns.map(({ result, won }) =>
-            result === null
-              ? '–'
-              : `${formatNumber(result.mean, { digits: 1, scale: 100 })}${result.deviation === null ? '' : ` ± ${formatNumber(result.deviation, { digits: 1, scale: 100 })}`}${won ? ' ★' : ''}`,
-          ),
-        ],
-      ],
-      digits: 1,
-    },
-    {
-      caption: `Rank correlation of the methods over the sources of ${target} (Spearman)`,
-      columns: [{ title: 'Method', numeric: false }, ...titles],
-      rows: compared.columns.map(({ method }, i) => [
-        initialisationTitle(method),
-        ...(compared.correlations[i] ?? []).map((value) => value),
-      ]),
-      digits: 2,
-    },
-  ];
 }

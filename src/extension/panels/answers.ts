@@ -23,10 +23,12 @@ const ANSWERS: Answers = {
   matrix: async ({ version, id }, study, { views }) => (await views.matrix(study, version, id)).values,
   curves: async ({ version, runs }, study, { views, curves }) => {
     const recorded = await views.runs(study, version);
-    const wanted = recorded.filter((run) => runs.includes(runKey(run)));
-    return [...wanted.map(collectCurve), ...(version === null ? curves.of(study.directory) : [])];
+    const wanted = recorded.filter((run) => runs.includes(runKey(run))).map(collectCurve);
+    const running = version === null ? curves.of(study.directory) : [];
+    // For a moment a tuning may be on record and still be reported as running.
+    return [...wanted, ...running.filter((curve) => wanted.every(({ id }) => id !== curve.id))];
   },
-  history: ({ paths }, study, { views }) => views.history(study, paths),
+  history: ({ paths, hashes }, study, { views }) => views.history(study, paths, hashes),
   merge: async ({ target, deltaName, temperature, method, granularity, part }, study, { services }) => {
     const by = {
       kind: 'score',

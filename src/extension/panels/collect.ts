@@ -91,25 +91,12 @@ export function collectMatrix(matrix: ScoreMatrix, version: Version): MatrixValu
 export function collectCurve(run: RunRecord): CurveView {
   return {
     id: runKey(run),
-    label: runLabel(run.task, initialisationLabel(run.initialisation), run.role, run.shots, run.seed),
+    label: null,
     running: false,
     train: run.curve.train.map(({ step, loss }) => ({ step, value: loss })),
     dev: run.curve.dev.map(({ step, metric }) => ({ step, value: metric })),
     metric: run.results.metric,
   };
-}
-
-function runLabel(
-  task: string,
-  initialisation: string,
-  role: string,
-  shots: number | 'full',
-  seed: number,
-): string {
-  const data = shots === 'full' ? 'full data' : `${shots} shots`;
-  return role === 'source'
-    ? `${task}, source, ${data}`
-    : `${task} from ${initialisation}, ${data}, seed ${seed}`;
 }
 
 function summary(

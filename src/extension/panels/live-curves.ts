@@ -26,6 +26,8 @@ export class LiveCurves {
     const id = `${task}/${runId}`;
     let curve = this.growing.get(id);
     if (curve === undefined) {
+      // A job that does several tunings does one after the other: the one before is on record now.
+      for (const [earlier, { job: of }] of this.growing) if (of === job.id) this.growing.delete(earlier);
       curve = { job: job.id, study: job.study, task, train: [], dev: [] };
       this.growing.set(id, curve);
     }

@@ -109,7 +109,8 @@ export type MatrixValues = z.infer<typeof matrixValues>;
 const curve = z.object({
   /** `<task>/<run id>`. */
   id: z.string(),
-  label: z.string(),
+  /** Of a running tuning; null for a recorded one, which the study's run of this id describes. */
+  label: z.string().nullable(),
   running: z.boolean(),
   train: z.array(z.object({ step: z.number(), value: z.number().nullable() })),
   dev: z.array(z.object({ step: z.number(), value: z.number().nullable() })),
@@ -139,10 +140,14 @@ export type RepositoryView = z.infer<typeof repository>;
 
 const history = z.object({
   repository,
-  /** Newest first. */
+  /** In which the files asked for changed, newest first. */
   commits: z.array(commit),
-  /** Records that differ from the last commit. */
+  /** Those asked for by hash, as far as this clone knows them. */
+  named: z.array(commit),
+  /** Records of the study that differ from the last commit. */
   uncommitted: z.number(),
+  /** Some of them are among the files asked for. */
+  changedHere: z.boolean(),
 });
 export type HistoryView = z.infer<typeof history>;
 
@@ -195,8 +200,11 @@ export const REQUESTS = {
   study: { parameters: z.object({ version }), answer: studyView },
   matrix: { parameters: z.object({ version, id: z.string() }), answer: matrixValues },
   curves: { parameters: z.object({ version, runs: z.array(z.string()) }), answer: z.array(curve) },
-  /** Commits in which any of these files or folders of the study changed. */
-  history: { parameters: z.object({ paths: z.array(z.string()) }), answer: history },
+  /** Commits in which any of these files or folders of the study changed, and those of these hashes. */
+  history: {
+    parameters: z.object({ paths: z.array(z.string()), hashes: z.array(z.string()) }),
+    answer: history,
+  },
   merge: {
     parameters: z.object({
       target: z.string(),

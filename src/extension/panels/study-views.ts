@@ -1,6 +1,6 @@
 import { DeltaloomError } from '../../core/errors.js';
 import { recordChanges } from '../../study/commit-results.js';
-import { RECORD_FOLDERS, StudyHistory, type RecordCommit, type RecordedStudy } from '../../study/history.js';
+import { StudyHistory, type RecordCommit, type RecordedStudy } from '../../study/history.js';
 import type { RunRecord, ScoreMatrix } from '../../study/records.js';
 import { openRepository } from '../../study/repository.js';
 import type { Study } from '../services.js';
@@ -53,12 +53,13 @@ export class StudyViews {
   }
 
   /** Never throws for want of a repository: says why there is none. */
-  async history(study: Study, paths: readonly string[]): Promise<HistoryView> {
+  async history(study: Study, paths: readonly string[], hashes: readonly string[]): Promise<HistoryView> {
     try {
       this.demandTrust();
       const { git, state } = await openRepository(study.directory);
-      const [commits, changes] = await Promise.all([
-        this.historyOf(study).commits(paths.length === 0 ? RECORD_FOLDERS : paths),
+      const [commits, named, changes] = await Promise.all([
+        this.historyOf(study).commits(paths),
+        this.historyOf(study).describe(hashes),
         recordChanges(git, state),
       ]);
       for (const commit of commits) this.authors.set(commit.hash, commit);
@@ -66,14 +67,20 @@ export class StudyViews {
       return {
         repository: { kind: 'repository', branch, head, operation, shallow },
         commits,
+        named,
         uncommitted: changes.length,
+        changedHere: changes.some(({ path }) =>
+          paths.some((wanted) => path === wanted || path.startsWith(`${wanted}/`)),
+        ),
       };
     } catch (error) {
       if (!(error instanceof DeltaloomError)) throw error;
       return {
         repository: { kind: 'none', reason: error.message, remedy: error.remedy ?? '' },
         commits: [],
+        named: [],
         uncommitted: 0,
+        changedHere: false,
       };
     }
   }

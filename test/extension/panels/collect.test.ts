@@ -90,7 +90,13 @@ describe('border checks', () => {
 });
 
 describe('curves of running jobs', () => {
-  const job = (state: JobView['state'], step?: number, loss?: number, metric?: number): JobView => ({
+  const job = (
+    state: JobView['state'],
+    step?: number,
+    loss?: number,
+    metric?: number,
+    runId = 'r',
+  ): JobView => ({
     id: 'j',
     study: 'study',
     request: { kind: 'run' },
@@ -107,7 +113,7 @@ describe('curves of running jobs', () => {
             total: 100,
             unit: 'steps',
             task: 'a',
-            runId: 'r',
+            runId,
             step,
             ...(loss === undefined ? {} : { loss }),
             ...(metric === undefined ? {} : { metric }),
@@ -133,5 +139,12 @@ describe('curves of running jobs', () => {
     expect(curves.of('another')).toEqual([]);
     curves.take(job('done', 30, 1));
     expect(curves.of('study')).toEqual([]);
+  });
+
+  it("are those of the tuning that a study's job does now, not of the ones it has done", () => {
+    const curves = new LiveCurves();
+    curves.take(job('running', 10, 1.5));
+    curves.take(job('running', 10, 1.4, undefined, 'next'));
+    expect(curves.of('study').map(({ id }) => id)).toEqual(['a/next']);
   });
 });

@@ -1,0 +1,74 @@
+import { SCORE_METHODS, SCORE_METHOD_INFO } from '../../src/core/methods.js';
+import type { RunView } from '../../src/extension/panels/messages.js';
+
+/** Runs and what they start from, in words. Pure. */
+
+/** `loss` is shown as 'Loss', a part's merge as 'GraNd, encoder.block.1', `best-source` as 'Best source'. */
+export function initialisationTitle(initialisation: string): string {
+  const [head = '', ...rest] = initialisation.split('/');
+  const method = SCORE_METHODS.find((id) => id === head);
+  const words = head.replaceAll('-', ' ');
+  const name =
+    method !== undefined
+      ? SCORE_METHOD_INFO[method].title
+      : // A task's own name stays as it is.
+        head.startsWith('from ')
+        ? `From ${head.slice('from '.length)}`
+        : words.charAt(0).toUpperCase() + words.slice(1);
+  return rest.length === 0 ? name : `${name}, ${rest.join('/')}`;
+}
+
+/** `from Loss`, `from film_reviews`. */
+export function start(initialisation: string): string {
+  return initialisation.startsWith('from ') ? initialisation : `from ${initialisationTitle(initialisation)}`;
+}
+
+export function runKey({ task, id }: RunView): string {
+  return `${task}/${id}`;
+}
+
+/** What a run is, part by part: task, start, delta, data, seed, state. */
+function parts({ task, role, initialisation, deltaName, shots, seed, status }: RunView): string[] {
+  return [
+    task,
+    role === 'source'
+      ? 'source'
+      : role === 'step-k'
+        ? `a few steps ${start(initialisation)}`
+        : start(initialisation),
+    deltaName,
+    shots === 'full' ? 'full data' : `${shots} shots`,
+    `seed ${seed}`,
+    status === 'done' ? '' : status,
+  ];
+}
+
+export function describeRun(run: RunView): string {
+  return join(parts(run));
+}
+
+/** Several runs told apart by what differs, and what they have in common. */
+export function describeRuns(runs: readonly RunView[]): {
+  readonly common: string;
+  readonly labels: readonly string[];
+} {
+  const described = runs.map(parts);
+  const [first = []] = described;
+  if (runs.length < 2) return { common: '', labels: described.map(join) };
+  const shared = first.map((part, i) => described.every((other) => other[i] === part));
+  const differing = described.map((own) => join(own.filter((_, i) => shared[i] !== true)));
+  return {
+    common: join(first.filter((_, i) => shared[i] === true)),
+    // Runs alike in everything that is said of them: by their own names.
+    labels: differing.map((label, i) => (label === '' ? (runs[i]?.id ?? '') : label)),
+  };
+}
+
+function join([head = '', ...rest]: readonly string[]): string {
+  const [second = '', ...others] = rest;
+  const named = second.startsWith('from ') || second === 'source' ? `${head} ${second}` : [head, second];
+  return [named, ...others]
+    .flat()
+    .filter((part) => part !== '')
+    .join(', ');
+}
