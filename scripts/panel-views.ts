@@ -11,7 +11,7 @@ import { argument } from './console-job.js';
 /**
  * Takes a picture of every state of every panel, in four themes, wide and narrow, in a real VS Code, to be looked at by a person:
  *
- *   npx tsx scripts/panel-views.ts --out DIR [--only heatmap] [--theme dark]
+ *   npx tsx scripts/panel-views.ts --out DIR [--only PATTERN] [--theme dark]
  *
  * The sample study shows what people see first, a study of 24 blocks and 60 layers what is dense, and an empty one what is empty.
  */
@@ -90,7 +90,6 @@ function views(commit: (subject: RegExp) => string, curves: readonly string[]): 
       target: 'film_reviews',
       method: 'el2n',
       comparedVersion: commit(/Score by EL2N/),
-      display: 'table',
     }),
     sample('weights-blocks', 'weights', 'bar-picture canvas', {
       target: 'film_reviews',
@@ -154,7 +153,7 @@ const targetRuns = execFileSync('ls', [path.join(sampleFolder, '.deltaloom', 'ru
   encoding: 'utf8',
 })
   .split('\n')
-  .filter((file) => file.includes('-16-') && file.endsWith('.json'))
+  .filter((file) => file.includes('.16-shot.') && file.endsWith('.json'))
   .map((file) => `film_reviews/${file.slice(0, -'.json'.length)}`);
 const deep = exampleStudy({ tasks: 32, methods: ['loss', 'el2n'], blocks: 12, perGroup: 8 });
 await writeStudy(path.join(folder, 'deep'), deep);
@@ -180,13 +179,15 @@ try {
   const all = views(
     (subject) => log.find((line) => subject.test(line.slice(41)))?.slice(0, 40) ?? '',
     targetRuns,
-  ).filter(({ name }) => only === undefined || name.includes(only));
+  ).filter(({ name }) => only === undefined || new RegExp(only).test(name));
   for (const study of Object.keys(STUDIES) as (keyof typeof STUDIES)[]) {
     for (const kind of Object.keys(COMMANDS) as PanelKind[]) {
       const shown = all.filter((view) => view.study === study && view.kind === kind);
       if (shown.length === 0) continue;
       await bench.runCommand(`Deltaloom: ${COMMANDS[kind]}`);
-      await bench.quickPickOption(STUDIES[study]).first().click();
+      await bench.quickInput().fill(STUDIES[study]);
+      await bench.quickPickOption(STUDIES[study]).first().waitFor();
+      await page.keyboard.press('Enter');
       const panel = bench.webview();
       await panel.locator('.versions, .notice, .empty').first().waitFor({ timeout: 90_000 });
       for (const theme of themes) {

@@ -1,6 +1,7 @@
 import { commands, Uri, window, type LogOutputChannel, type Memento } from 'vscode';
 import type { SimpleGit } from 'simple-git';
 import { DeltaloomError } from '../core/errors.js';
+import { findRunLog } from '../runtime/job-log.js';
 import { mergeRecordPath, resolveInStudy, runRecordPath } from '../study/paths.js';
 import type { MergeRecord, RunRecord } from '../study/records.js';
 import { openRepository } from '../study/repository.js';
@@ -57,6 +58,16 @@ export class EditorServices implements Services {
     const job = this.jobs.get(jobId);
     if (job === undefined) throw new DeltaloomError('no-log', STRINGS.messages.noLog);
     await this.parts.logs.show(job.logFile);
+  }
+
+  async openRunLog(study: Study, run: RunRecord): Promise<void> {
+    const file = await findRunLog(study.directory, run.task, run.id);
+    if (file === null) {
+      throw new DeltaloomError('no-log', STRINGS.messages.noRunLog(run.id), {
+        remedy: STRINGS.messages.noRunLogRemedy,
+      });
+    }
+    await this.parts.logs.show(file);
   }
 
   async openData(study: Study, task: string, split?: 'train' | 'dev' | 'test'): Promise<void> {

@@ -87,6 +87,8 @@ export interface Services {
   openCheckpoint(study: Study, path: string, compareWith?: string): Promise<void>;
   /** Opens the log of a job, following it while it runs. */
   openJobLog(jobId: string): Promise<void>;
+  /** Opens the log of the job that did a run, in this window or another. */
+  openRunLog(study: Study, run: RunRecord): Promise<void>;
   /** Opens the data file of a task's split. */
   openData(study: Study, task: string, split?: 'train' | 'dev' | 'test'): Promise<void>;
   /** Shows a commit (message and diff) as a read-only document. */

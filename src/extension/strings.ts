@@ -208,6 +208,9 @@ export const STRINGS = {
     noGit: 'The study is in no git repository, or git is not installed.',
     noDataFile: (task: string) => `There is no data file of '${task}'.`,
     noLog: 'There is no log of it on this machine.',
+    noRunLog: (run: string) => `No log of ${run} is kept.`,
+    noRunLogRemedy:
+      'The logs of the last 200 jobs done in VS Code are kept, on the machine that did them; the record has the curve.',
     noStudy: 'There is no study here. Open the folder that holds a deltaloom.json, or create a study.',
   },
   editor: {

@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readdir, rm } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 /** Logs of old jobs are removed beyond this number, oldest first. */
@@ -11,6 +11,25 @@ export function logFolder(study: string): string {
 /** Where the log of a job is kept. Ids begin with the time, so that names sort by age. */
 export function jobLogFile(study: string, id: string): string {
   return path.join(logFolder(study), `${id}.log`);
+}
+
+/** The line with which a run begins in the log of the job that does it. */
+export function runLine(task: string, runId: string): string {
+  return `Run ${task}/${runId}`;
+}
+
+/** The latest log that tells of a run, whichever window it was done for; null when none is kept. */
+export async function findRunLog(study: string, task: string, runId: string): Promise<string | null> {
+  const folder = logFolder(study);
+  const names = await readdir(folder).catch(() => []);
+  const mark = ` ${runLine(task, runId)}\n`;
+  for (const name of names.filter((file) => file.endsWith('.log')).sort().reverse()) {
+    const file = path.join(folder, name);
+    // One may be removed as the oldest meanwhile.
+    const text = await readFile(file, 'utf8').catch(() => '');
+    if (text.includes(mark)) return file;
+  }
+  return null;
 }
 
 /** Writes lines to the logs of jobs, in order, without making the job wait. */

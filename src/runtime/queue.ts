@@ -1,5 +1,6 @@
 import { DeltaloomError } from '../core/errors.js';
 import type { JobOutcome, JobProgress } from '../study/jobs.js';
+import { runLine } from './job-log.js';
 import { hasEnded, JOB_PRIORITIES, type JobError, type JobView, type SubmittedJob } from './protocol.js';
 
 /** What a running job is given: the queue's side of `JobContext`. */
@@ -149,6 +150,10 @@ export class JobQueue {
 
   private progress(entry: Entry, progress: JobProgress): void {
     if (hasEnded(entry.view.state)) return;
+    const { task, runId } = progress;
+    if (task !== undefined && runId !== undefined && runId !== entry.view.progress?.runId) {
+      this.options.log(entry.job, runLine(task, runId));
+    }
     entry.view = { ...entry.view, progress };
     const wait = entry.lastSent + (this.options.progressInterval ?? 200) - Date.now();
     if (wait <= 0) {

@@ -108,6 +108,14 @@ describe('JobQueue', () => {
     expect(queue.cancel('unknown')).toBe(false);
   });
 
+  it('logs once which run it works on, so that the log of a run can be found', () => {
+    const { queue, running, logs } = makeQueue();
+    queue.submit(job('a'));
+    const progress = { label: 'Tuning', done: 0, total: 10, unit: 'steps', task: 'boolq' } as const;
+    for (const runId of ['one', 'one', 'two']) running[0]?.hooks.progress({ ...progress, runId });
+    expect(logs.slice(1)).toEqual(['Run boolq/one', 'Run boolq/two']);
+  });
+
   it('fails with code, place and remedy, logs it, and goes on', async () => {
     const { queue, running, logs, state } = makeQueue();
     queue.submit(job('a'));

@@ -4,7 +4,7 @@ import { DeltaloomError } from '../../core/errors.js';
 import type { RunRecord } from '../../study/records.js';
 import { COMMANDS } from '../identifiers.js';
 import type { Services, Study } from '../services.js';
-import { collectCurve, runFile, runKey, sourceRun } from './collect.js';
+import { collectCurve, runKey, sourceRun } from './collect.js';
 import { commitStudyResults } from './commit-results.js';
 import { jobStatus } from './job-status.js';
 import { REQUESTS, type Answer, type Parameters, type RequestKind } from './messages.js';
@@ -140,17 +140,7 @@ async function openRun(
     await services.openCheckpoint(study, run.checkpoint.path);
     return;
   }
-  const job = services.jobs
-    .list()
-    .findLast(
-      ({ outcome, progress }) => progress?.runId === run.id || outcome?.records.includes(runFile(run)),
-    );
-  if (job === undefined) {
-    throw new DeltaloomError('log-missing', `The log of ${run.id} is not known to this window.`, {
-      remedy: 'Logs are kept for the jobs that this window started or joined; the record has the curve.',
-    });
-  }
-  await services.openJobLog(job.id);
+  await services.openRunLog(study, run);
 }
 
 async function openFile(study: Study, file: string): Promise<void> {
