@@ -116,7 +116,7 @@ function views(commit: (subject: RegExp) => string, curves: readonly string[]): 
         method: 'grand',
         granularity: 'layer',
         target: 'compare_00',
-        source: 'count_05',
+        source: 'compare_05',
       }),
       study: 'deep',
     },

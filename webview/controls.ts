@@ -3,6 +3,7 @@ import '@vscode-elements/elements/dist/vscode-checkbox/index.js';
 import '@vscode-elements/elements/dist/vscode-single-select/index.js';
 import '@vscode-elements/elements/dist/vscode-textfield/index.js';
 import { html, nothing, type TemplateResult } from 'lit';
+import { guard } from 'lit/directives/guard.js';
 import { ifDefined } from 'lit/directives/if-defined.js';
 import { live } from 'lit/directives/live.js';
 import type { Failure } from '../src/extension/panels/messages.js';
@@ -15,6 +16,9 @@ export interface Choice<Value extends string> {
   readonly description?: string;
 }
 
+/** Letters that fit into a narrow control. */
+const SHORT_LABEL = 13;
+
 export function select<Value extends string>(
   label: string,
   choices: readonly Choice<Value>[],
@@ -26,17 +30,21 @@ export function select<Value extends string>(
     value: own,
     label: text,
     description: description ?? '',
-    selected: own === value,
+    selected: false,
     disabled: false,
   }));
+  // Told again, the element draws its whole hidden list anew: in every frame while a slider moves.
+  const same = choices.flatMap(({ value: own, label: text, description }) => [own, text, description]);
+  const longest = Math.max(0, ...choices.map(({ label: text }) => text.length));
+  const width = options.wide === true ? 'wide' : longest > SHORT_LABEL ? 'middle' : '';
   // 'live': the element remembers the place of what is chosen, which is another among other choices.
-  return html`<label class="control ${options.wide === true ? 'wide' : ''}">
+  return html`<label class="control ${width}">
     <span>${label}</span>
     <vscode-single-select
       label=${label}
       aria-label=${label}
       ?combobox=${options.combobox === true}
-      .options=${listed}
+      .options=${guard(same, () => listed)}
       .value=${live(value ?? '')}
       @change=${(event: Event) => {
         const chosen = (event.target as HTMLElement & { value: string }).value;

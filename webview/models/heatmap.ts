@@ -80,7 +80,8 @@ export function heatmapModel(
     const scored = row(i);
     const others = columnOrder.filter((j) => sources[j] !== target && scored[j] !== null);
     const sign = direction === 'lower' ? 1 : -1;
-    const rank = ranks(others.map((j) => sign * (scored[j] ?? 0)));
+    const ranked = ranks(others.map((j) => sign * (scored[j] ?? 0)));
+    const rank = new Map(others.map((j, k) => [j, ranked[k] ?? Number.NaN]));
     const weights = weightsOf(
       target,
       sources.map((task, j) => ({ task, value: scored[j] ?? null })),
@@ -90,8 +91,7 @@ export function heatmapModel(
     columnOrder.forEach((j, c) => {
       const place = r * columnOrder.length + c;
       values[place] = scored[j] ?? Number.NaN;
-      const other = others.indexOf(j);
-      if (other >= 0) rankOf[place] = rank[other] ?? Number.NaN;
+      rankOf[place] = rank.get(j) ?? Number.NaN;
       weightOf[place] = weights?.get(sources[j] ?? '') ?? Number.NaN;
       if (before !== null && look !== null) before[place] = look(target, sources[j] ?? '');
     });

@@ -6,6 +6,7 @@ import type {
   ProvenanceView,
   RepositoryView,
 } from '../../src/extension/panels/messages.js';
+import { once } from './once.js';
 
 /** Where what is on screen came from, in words. Pure. */
 
@@ -21,12 +22,18 @@ export function versionName(version: string | null): string {
 export function formatTime(iso: string, timeZone?: string): string {
   const date = new Date(iso);
   if (Number.isNaN(date.getTime())) return iso;
-  return new Intl.DateTimeFormat('en-GB', {
-    dateStyle: 'medium',
-    timeStyle: 'short',
-    ...(timeZone === undefined ? {} : { timeZone }),
-  }).format(date);
+  return clock(timeZone).format(date);
 }
+
+/** One is slow to make, and a picker writes a thousand dates. */
+const clock = once(
+  (timeZone: string | undefined) =>
+    new Intl.DateTimeFormat('en-GB', {
+      dateStyle: 'medium',
+      timeStyle: 'short',
+      ...(timeZone === undefined ? {} : { timeZone }),
+    }),
+);
 
 /** `Computed at 1a2b3c4 on main by Ada, 3 Nov 2026, 14:02, on cpu in 3.1 s; the tree had uncommitted changes`. */
 export function provenanceText(provenance: ProvenanceView, timeZone?: string): string {

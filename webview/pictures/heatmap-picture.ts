@@ -226,9 +226,15 @@ export function paintBitmap(
   canvas.width = columns;
   canvas.height = rows;
   const image = new ImageData(columns, rows);
+  const { data } = image;
   colours.forEach((colour, cell) => {
     if (colour === null) return;
-    image.data.set([colour[0], colour[1], colour[2], 255], cell * 4);
+    const [red, green, blue] = colour;
+    // One by one: an array for each of 65,000 cells is felt.
+    data[4 * cell] = red;
+    data[4 * cell + 1] = green;
+    data[4 * cell + 2] = blue;
+    data[4 * cell + 3] = 255;
   });
   canvas.getContext('2d')?.putImageData(image, 0, 0);
   return canvas;

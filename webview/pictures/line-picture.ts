@@ -27,7 +27,7 @@ const HEIGHT = 300;
 const LOW_HEIGHT = 180;
 /** Told apart without colour as well. */
 export const DASHES: readonly (readonly number[])[] = [[], [6, 3], [2, 3], [9, 3, 2, 3]];
-const MARKS = ['circle', 'triangle', 'rect', 'rectRot'] as const;
+export const MARKS = ['circle', 'triangle', 'rect', 'rectRot'] as const;
 
 /** `<line-picture>`: a learning curve or a profile over blocks; fires `choose` with { index }. */
 export class LinePicture extends Picture<LineModel> {
@@ -90,14 +90,7 @@ export class LinePicture extends Picture<LineModel> {
         responsive: false,
         animation: false,
         events: [],
-        plugins: {
-          tooltip: { enabled: false },
-          legend: {
-            display: model.series.length > 1,
-            position: 'bottom',
-            labels: { color: theme.foreground, font, usePointStyle: true, boxHeight: 6 },
-          },
-        },
+        plugins: { tooltip: { enabled: false }, legend: { display: false } },
         scales: {
           x: { type: numeric ? 'linear' : 'category', ...axis(model.xTitle) },
           y: axis(model.yTitle),

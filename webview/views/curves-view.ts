@@ -10,6 +10,7 @@ import type { Store } from '../store.js';
 import { readTheme } from '../theme.js';
 import { displayControl } from './display-control.js';
 import { exportBar } from './export-bar.js';
+import { lineLegend } from './line-legend.js';
 import { provenanceLine, provenanceNotes, recordedLine } from './provenance-view.js';
 import { tableView } from './table-view.js';
 import { versionBar } from './version-bar.js';
@@ -56,7 +57,11 @@ export function curvesView(store: Store, study: StudyView): TemplateResult {
 }
 
 function picture(store: Store, study: StudyView, curves: readonly CurveView[]): TemplateResult {
-  if (curves.length === 0) return html`<p class="muted">Choose runs below to see their curves.</p>`;
+  if (curves.length === 0) {
+    return study.runs.length === 0
+      ? html``
+      : html`<p class="muted">Choose runs below to see their curves.</p>`;
+  }
   const { curve, display, shownVersion } = store.arrangement;
   const shown = model(curves, study.runs, curve);
   const provenances = study.runs
@@ -75,7 +80,7 @@ function picture(store: Store, study: StudyView, curves: readonly CurveView[]): 
           </p>`
         : display === 'table'
           ? tableView(table())
-          : html`<line-picture .model=${drawn}></line-picture>`
+          : html`<line-picture .model=${drawn}></line-picture> ${lineLegend(drawn)}`
     }
     ${exportBar(store, `${study.name}-curves-${curve}`, table, () => lineSvg(drawn, readTheme()))}`;
 }

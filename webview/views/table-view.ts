@@ -65,7 +65,7 @@ export function tableView(table: TableModel, options: TableOptions = {}): Templa
 function head(column: Column, index: number, { sort }: TableOptions): TemplateResult {
   const key = sort?.columns[index] ?? null;
   if (sort === undefined || key === null) {
-    return html`<th scope="col" class=${column.numeric ? 'numeric' : ''}>${column.title}</th>`;
+    return html`<th scope="col" class=${column.numeric ? 'numeric' : ''}><span>${column.title}</span></th>`;
   }
   const active = sort.current?.column === key;
   const direction = sort.current?.descending === true ? 'descending' : 'ascending';

@@ -1,11 +1,21 @@
 import { html, nothing, type TemplateResult } from 'lit';
-import type { Version } from '../../src/extension/panels/messages.js';
+import type { CommitView, Version } from '../../src/extension/panels/messages.js';
 import { button, notice, select, type Choice } from '../controls.js';
+import { once } from '../models/once.js';
 import { commitDetail, commitLabel, repositoryNotice, shortCommit } from '../models/provenance.js';
 import type { Store } from '../store.js';
 
 const WORKING_TREE = 'working tree';
 const NOTHING = 'nothing';
+
+const choicesOf = (commits: readonly CommitView[]): Choice<string>[] =>
+  commits.map((commit) => ({
+    value: commit.hash,
+    label: commitLabel(commit),
+    description: commitDetail(commit),
+  }));
+/** There may be a thousand, and a slider draws many frames a second. */
+const commitChoices = once(choicesOf);
 
 /** Which commit is shown and which it is compared with; `paths` are what the commits must have changed. */
 export function versionBar(
@@ -18,11 +28,7 @@ export function versionBar(
   if (history === null) return html`<p class="muted" aria-live="polite">Reading the history…</p>`;
   const message = repositoryNotice(history.repository);
   if (history.repository.kind === 'none') return notice('information', message ?? '');
-  const commits: Choice<string>[] = history.commits.map((commit) => ({
-    value: commit.hash,
-    label: commitLabel(commit),
-    description: commitDetail(commit),
-  }));
+  const commits = commitChoices(history.commits);
   const uncommitted =
     history.uncommitted === 0
       ? 'Same as the last commit'
@@ -34,9 +40,7 @@ export function versionBar(
     if (version === null || version === undefined) return [];
     if (commits.some(({ value }) => value === version)) return [];
     const commit = history.named.find(({ hash }) => hash === version);
-    return commit === undefined
-      ? [{ value: version, label: shortCommit(version) }]
-      : [{ value: version, label: commitLabel(commit), description: commitDetail(commit) }];
+    return commit === undefined ? [{ value: version, label: shortCommit(version) }] : choicesOf([commit]);
   };
   return html`<div class="row versions">
       ${select(

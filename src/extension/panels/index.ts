@@ -4,14 +4,9 @@ import type { Services, Study } from '../services.js';
 import { commitStudyResults } from './commit-results.js';
 import { LiveCurves } from './live-curves.js';
 import { arrangementSchema, PANEL_KINDS, type Arrangement, type PanelKind } from './messages.js';
+import { panelArguments } from './panel-arguments.js';
 import { Panel, viewType, type PanelSurroundings } from './panel.js';
 import { StudyViews } from './study-views.js';
-
-/** What a command that shows a panel may be given; anything else is ignored. */
-export interface PanelArguments extends Partial<Omit<Arrangement, 'version' | 'study'>> {
-  /** A study's folder, or any file in it. Default: that of the active editor, else the first. */
-  readonly study?: string;
-}
 
 const PANEL_COMMANDS: Readonly<Record<PanelKind, string>> = {
   heatmap: COMMANDS.showHeatmap,
@@ -75,14 +70,9 @@ async function understand(
   services: Services,
 ): Promise<{ study: Study | undefined; patch: Partial<Arrangement> }> {
   if (!services.studies.ready) await services.studies.refresh();
-  const given =
-    typeof argument === 'object' && argument !== null ? (argument as Record<string, unknown>) : {};
-  const { study: named, ...rest } = given;
-  const known = Object.keys(arrangementSchema.shape);
-  const patch = Object.fromEntries(Object.entries(rest).filter(([key]) => known.includes(key)));
+  const { directory, patch } = panelArguments(argument);
   const { studies } = services.studies;
   const active = window.activeTextEditor?.document.uri.fsPath;
-  const directory = directoryOf(named);
   const pointed =
     (directory === undefined ? undefined : services.studies.find(directory)) ??
     (active === undefined ? undefined : services.studies.find(active));
@@ -96,11 +86,4 @@ async function understand(
     { placeHolder: 'Which study?' },
   );
   return { study: choice?.study, patch };
-}
-
-/** A command gets the study's folder from another panel, and the study itself from a row of the tree. */
-function directoryOf(study: unknown): string | undefined {
-  if (typeof study === 'string') return study;
-  if (typeof study !== 'object' || study === null || !('directory' in study)) return undefined;
-  return typeof study.directory === 'string' ? study.directory : undefined;
 }

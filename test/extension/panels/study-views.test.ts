@@ -1,0 +1,113 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { StudyViews } from '../../../src/extension/panels/study-views.js';
+import type { Study } from '../../../src/extension/services.js';
+import { readSnapshot } from '../../../src/study/snapshot.js';
+import { exampleStudy, matrixFile, writeJson, writeStudy } from '../../support/example-study.js';
+
+let folder: string;
+const example = exampleStudy({ tasks: 4, methods: ['loss', 'el2n'] });
+const [loss, el2n] = example.matrices.map(matrixFile);
+
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'deltaloom-views-'));
+  await writeStudy(folder, example);
+});
+
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+function git(...args: string[]): string {
+  return execFileSync('git', args, { cwd: folder, encoding: 'utf8' }).trim();
+}
+
+function begin(): string {
+  git('init', '--quiet', '--initial-branch=main');
+  git('config', 'user.name', 'Ada Lovelace');
+  git('config', 'user.email', 'ada@example.org');
+  git('add', '--all', '.');
+  git('commit', '--quiet', '--message', 'Score');
+  return git('rev-parse', 'HEAD');
+}
+
+async function study(): Promise<Study> {
+  // The views read the directory and the snapshot; an address in VS Code they need not.
+  const uri = null as unknown as Study['uri'];
+  return { directory: folder, uri, name: 'Example', snapshot: await readSnapshot(folder) };
+}
+
+async function recompute(seed: number): Promise<void> {
+  const [, matrix] = exampleStudy({ tasks: 4, methods: ['loss', 'el2n'], seed }).matrices;
+  await writeJson(folder, el2n ?? '', matrix);
+}
+
+describe('the history that a panel gets', () => {
+  it('tells what changed among the files on screen from what changed elsewhere', async () => {
+    const hash = begin();
+    const views = new StudyViews(() => true);
+    await recompute(3);
+    const there = await views.history(await study(), [el2n ?? ''], []);
+    expect(there).toMatchObject({ uncommitted: 1, changedHere: true });
+    expect(there.commits.map((commit) => commit.hash)).toEqual([hash]);
+    expect(await views.history(await study(), [loss ?? ''], [])).toMatchObject({
+      uncommitted: 1,
+      changedHere: false,
+    });
+    expect((await views.history(await study(), ['.deltaloom/scores'], [])).changedHere).toBe(true);
+  });
+
+  it('names commits that did not change these files, and not those that this clone lacks', async () => {
+    begin();
+    await recompute(3);
+    git('commit', '--all', '--quiet', '--message', 'Score by EL2N again');
+    const views = new StudyViews(() => true);
+    const history = await views.history(
+      await study(),
+      [loss ?? ''],
+      [git('rev-parse', 'HEAD'), 'f'.repeat(40)],
+    );
+    expect(history.commits.map(({ subject }) => subject)).toEqual(['Score']);
+    expect(history.named.map(({ subject }) => subject)).toEqual(['Score by EL2N again']);
+  });
+
+  it('says why there is none, and shows the working tree all the same', async () => {
+    const views = new StudyViews(() => true);
+    expect((await views.history(await study(), [], [])).repository).toMatchObject({
+      kind: 'none',
+      reason: 'The study is not in a git repository.',
+    });
+    expect((await views.study(await study(), null)).matrices).toHaveLength(2);
+    await expect(views.study(await study(), 'a'.repeat(40))).rejects.toMatchObject({
+      code: 'repository-missing',
+    });
+  });
+
+  it('is not read in an untrusted workspace', async () => {
+    begin();
+    const views = new StudyViews(() => false);
+    expect((await views.history(await study(), [], [])).repository).toMatchObject({
+      kind: 'none',
+      remedy: 'Trust the workspace to see it.',
+    });
+  });
+});
+
+describe('a study as of a commit', () => {
+  it('has the scores of then, and the working tree those of now', async () => {
+    const hash = begin();
+    const views = new StudyViews(() => true);
+    const before = (await views.matrix(await study(), null, 'adapter/el2n.model')).values.values;
+    await recompute(3);
+    const then = (await views.matrix(await study(), hash, 'adapter/el2n.model')).values.values;
+    const now = (await views.matrix(await study(), null, 'adapter/el2n.model')).values.values;
+    expect(then).toEqual(before);
+    expect(now).not.toEqual(before);
+    await expect(views.matrix(await study(), hash, 'adapter/grand.model')).rejects.toMatchObject({
+      code: 'matrix-missing',
+    });
+  });
+});

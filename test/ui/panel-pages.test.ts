@@ -1,0 +1,148 @@
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PANEL_KINDS, type PanelKind } from '../../src/extension/panels/messages.js';
+import { findChromium } from '../harness/chromium.js';
+import { exampleStudy } from '../support/example-study.js';
+import { PanelBrowser } from '../support/panel-page.js';
+import { viewOf } from '../support/sheet.js';
+
+/** What holds for every page whoever shows it: reach by keyboard, names for screen readers, narrow windows, calm. */
+describe.skipIf(findChromium() === undefined)('panel pages', () => {
+  let browser: PanelBrowser;
+  const study = exampleStudy({ tasks: 8, methods: ['loss', 'el2n'], blocks: 2 });
+  const cell = { target: 'compare_00', source: 'compare_02' };
+  const arrangements: Readonly<Record<PanelKind, Readonly<Record<string, unknown>>>> = {
+    heatmap: { method: 'grand', granularity: 'block', ...cell },
+    weights: { target: 'compare_00', temperature: 0.3 },
+    results: { target: 'compare_00', source: 'average' },
+    curves: { runs: study.runs.slice(0, 3).map(({ task, id }) => `${task}/${id}`) },
+  };
+
+  beforeAll(async () => {
+    browser = await PanelBrowser.launch();
+  });
+
+  afterAll(async () => {
+    await browser.close();
+  });
+
+  async function open(kind: PanelKind, arrangement: Readonly<Record<string, unknown>> = {}): Promise<Page> {
+    const { page } = await browser.open({
+      kind,
+      study,
+      arrangement: { ...arrangements[kind], ...arrangement },
+      viewport: { width: 600, height: 900 },
+    });
+    await page.locator('canvas, table').first().waitFor();
+    return page;
+  }
+
+  it.each(PANEL_KINDS)(
+    '%s: Tab reaches everything that can be used, and all of it has a name',
+    async (kind) => {
+      const page = await open(kind);
+      // Everything a mouse can use, by what a person would call it.
+      const wanted = await page.evaluate(
+        () =>
+          [
+            ...document.querySelectorAll(
+              'vscode-single-select, vscode-button:not([disabled]), vscode-checkbox, vscode-textfield, button, input, a, summary, .picture-area, .table-scroll',
+            ),
+          ].filter((element) => element.checkVisibility()).length,
+      );
+      const reached: string[] = [];
+      await page.locator('body').focus();
+      for (let i = 0; i < 3 * wanted; i++) {
+        await page.keyboard.press('Tab');
+        const name = await page.evaluate(() => {
+          const element = document.activeElement;
+          if (element === null || element === document.body) return null;
+          const label =
+            element.getAttribute('aria-label') ??
+            element.getAttribute('label') ??
+            (element instanceof HTMLInputElement ? element.labels?.[0]?.textContent : null) ??
+            element.textContent;
+          element.setAttribute('data-reached', '');
+          return (label ?? '').trim();
+        });
+        if (name === null) break;
+        reached.push(name);
+      }
+      expect(reached.filter((name) => name === '')).toEqual([]);
+      expect(await page.locator('[data-reached]').count()).toBe(wanted);
+      await page.close();
+    },
+  );
+
+  it.each(PANEL_KINDS)('%s: selects and pictures are announced as what they are', async (kind) => {
+    const page = await open(kind);
+    const labels = await page
+      .locator('vscode-single-select')
+      .evaluateAll((elements) => elements.map((element) => element.getAttribute('label') ?? ''));
+    for (const label of new Set(labels)) {
+      await page.getByRole('combobox', { name: label }).first().waitFor();
+    }
+    // A picture says how to walk over it and that there is a table; what is read out is spoken.
+    const area = page.getByRole('application').first();
+    if (kind !== 'results') expect(await area.getAttribute('aria-label')).toContain('Choose Table');
+    await area.focus();
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('ArrowRight');
+    const said = page.locator('.readout[role="status"]').first();
+    expect(await said.innerText()).toMatch(/\d/);
+    for (const canvas of await page.locator('canvas').all()) {
+      expect(await canvas.evaluate((element) => element.closest('[aria-hidden="true"]') !== null)).toBe(true);
+    }
+    await page.close();
+  });
+
+  it.each(PANEL_KINDS)(
+    '%s: nothing sticks out of a panel of 600 pixels, as picture or as table',
+    async (kind) => {
+      for (const display of ['picture', 'table']) {
+        const page = await open(kind, { display });
+        const beyond = await page.evaluate(
+          () => document.body.scrollWidth - document.documentElement.clientWidth,
+        );
+        expect(beyond, display).toBeLessThanOrEqual(0);
+        await page.close();
+      }
+    },
+  );
+
+  it('moves nothing where motion is not wanted', async () => {
+    const page = await open('heatmap');
+    await page.emulateMedia({ reducedMotion: 'reduce' });
+    const moving = await page.evaluate(
+      () =>
+        [...document.querySelectorAll('*')].filter((element) => {
+          const { transitionDuration, animationName } = getComputedStyle(element);
+          return (
+            animationName !== 'none' || transitionDuration.split(',').some((time) => parseFloat(time) > 0)
+          );
+        }).length,
+    );
+    expect(moving).toBe(0);
+    await page.close();
+  });
+
+  it('says what is chosen in a select when its choices change around it', async () => {
+    const page = await open('heatmap', { granularity: 'model', method: 'loss', part: null });
+    const method = page.locator('vscode-single-select[label="Method"]');
+    const shown = () => method.evaluate((element) => (element as HTMLElement & { value: string }).value);
+    expect(await shown()).toBe('loss');
+    // Without the matrices by loss, EL2N moves to the first place and is shown.
+    const without = viewOf({ ...study, matrices: study.matrices.filter(({ method: id }) => id === 'el2n') });
+    await page.evaluate((view) => window.postMessage({ type: 'study', study: view }, '*'), without);
+    await expect.poll(shown).toBe('el2n');
+    await page.close();
+  });
+
+  it('asks for scores where there are none, and says so', async () => {
+    const { page, requests } = await browser.open({ kind: 'heatmap', study: { ...study, matrices: [] } });
+    await page.getByRole('heading', { name: 'No scores yet' }).waitFor();
+    await page.getByRole('button', { name: 'Score Tasks…' }).click();
+    await expect.poll(() => requests.map(({ kind }) => kind)).toContain('score');
+    await page.close();
+  });
+});

@@ -1,0 +1,359 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mergeRecordSchema, runRecordSchema, scoreMatrixSchema } from '../../src/study/records.js';
+import { findChromium } from '../harness/chromium.js';
+import { PanelDriver } from '../harness/panel-driver.js';
+import { PROJECT_ROOT, Workbench } from '../harness/workbench.js';
+
+/**
+ * What somebody does who opens the sample study with its history: looks at heatmaps beside the code, goes back in time, drags
+ * the temperature, merges, commits, tunes, saves pictures. What is on screen is compared with the records, with the command
+ * line and with git's own log. The sample comes without weights, so its sources are tuned anew first, two steps each.
+ */
+describe.skipIf(findChromium() === undefined)(
+  'a journey through the sample study',
+  { timeout: 300_000 },
+  () => {
+    const target = 'film_reviews';
+    const lossFile = '.deltaloom/scores/adapter/loss.model.json';
+    let folder: string;
+    let study: string;
+    let bench: Workbench;
+    let panel: PanelDriver;
+    /** A page without the editor's own policy, to open what was saved. */
+    let blank: Page;
+    const refused: string[] = [];
+
+    beforeAll(async () => {
+      folder = await mkdtemp(path.join(tmpdir(), 'deltaloom-journey-'));
+      study = path.join(folder, 'sample');
+      execFileSync(process.execPath, ['--import', 'tsx', 'scripts/sample-history.ts', '--out', study], {
+        cwd: PROJECT_ROOT,
+        stdio: 'pipe',
+      });
+      const configuration = JSON.parse(await readFile(path.join(study, 'deltaloom.json'), 'utf8')) as {
+        sources: { tuning: object };
+        targets: { tuning: object };
+      };
+      Object.assign(configuration.sources.tuning, { steps: 2, validateEvery: 2, validateOn: 1 });
+      // Long enough to be watched.
+      Object.assign(configuration.targets.tuning, { steps: 240, validateEvery: 120, logEvery: 10 });
+      await writeFile(path.join(study, 'deltaloom.json'), `${JSON.stringify(configuration, null, 2)}\n`);
+      deltaloom('tune', '--role', 'source', '--all');
+      git('add', '--all', '.');
+      git('commit', '--quiet', '--message', 'Tune the sources anew, two steps each');
+      bench = await Workbench.launch({ folder: study, viewport: { width: 1500, height: 1000 } });
+      bench.page.on('console', (message) => {
+        if (/Content Security Policy/.test(message.text())) refused.push(message.text());
+      });
+      blank = await bench.page.context().newPage();
+      panel = new PanelDriver(bench);
+      await bench.openView('Deltaloom');
+      await bench.treeItem(target).first().waitFor({ timeout: 90_000 });
+      await bench.runCommand('Deltaloom: Open Configuration');
+      await bench.page.locator('.tab', { hasText: 'deltaloom.json' }).waitFor();
+    });
+
+    afterAll(async () => {
+      await bench.screenshot('journey-at-the-end').catch(() => undefined);
+      await bench.close();
+      await rm(folder, { recursive: true, force: true });
+    });
+
+    function git(...args: string[]): string {
+      return execFileSync('git', args, { cwd: study, encoding: 'utf8' }).trim();
+    }
+
+    function deltaloom(...args: string[]): string {
+      return execFileSync(process.execPath, [path.join(PROJECT_ROOT, 'dist', 'cli.js'), ...args], {
+        cwd: study,
+        encoding: 'utf8',
+        stdio: 'pipe',
+      });
+    }
+
+    /** The command line's weights by source. */
+    function weights(...args: string[]): Map<string, number> {
+      const told = JSON.parse(deltaloom('weights', '--target', target, '--json', ...args)) as {
+        sources: string[];
+        weights: number[][];
+      };
+      return new Map(told.sources.map((source, i) => [source, told.weights[0]?.[i] ?? Number.NaN]));
+    }
+
+    async function matrix(name: string) {
+      const file = path.join(study, '.deltaloom', 'scores', 'adapter', `${name}.json`);
+      const { targets, sources, parts, cells } = scoreMatrixSchema.parse(
+        JSON.parse(await readFile(file, 'utf8')),
+      );
+      return {
+        targets,
+        sources,
+        parts,
+        value: (row: string, column: string, part = 0) =>
+          cells.find((cell) => cell.target === row && cell.source === column)?.values[part] ?? Number.NaN,
+      };
+    }
+
+    it('opens the heatmap beside the source file; its cells say what record and command line say', async () => {
+      await panel.show('Show Heatmap', 'heatmap-picture canvas');
+      expect(await bench.page.locator('.editor-group-container').count()).toBe(2);
+      await panel.choose('Method', /^\s*Loss\s*$/);
+      await panel.choose('Order', 'Study');
+      const { targets, sources, value } = await matrix('loss.model');
+      const expected = weights('--method', 'loss');
+      for (const source of sources.slice(0, 3)) {
+        const read = await panel.readCell(targets.indexOf(target), sources.indexOf(source));
+        expect(read).toContain(`${target} ← ${source}: ${value(target, source).toFixed(4)}`);
+        if (source !== target)
+          expect(read).toContain(`weight ${(100 * (expected.get(source) ?? 0)).toFixed(2)} %`);
+      }
+      const last = git('log', '-1', '--format=%h by %an', '--abbrev=7', '--', lossFile);
+      expect(await panel.page.locator('.provenance').last().innerText()).toContain(
+        `On record since ${last}, `,
+      );
+    });
+
+    it('switches methods and granularities', async () => {
+      await panel.choose('Method', /^\s*EL2N\s*$/);
+      await panel.page.locator('h2', { hasText: 'EL2N (adapter)' }).waitFor();
+      const el2n = await matrix('el2n.model');
+      await expect
+        .poll(() => panel.readCell(0, 1))
+        .toContain(el2n.value(el2n.targets[0] ?? '', el2n.sources[1] ?? '').toFixed(4));
+      await panel.choose('Method', /^\s*GraNd\s*$/);
+      await panel.choose('Granularity', 'Blocks');
+      const blocks = await matrix('grand.block');
+      await expect.poll(() => panel.page.locator('small-multiples button').count()).toBe(blocks.parts.length);
+      await panel.page.locator('small-multiples button').nth(2).click();
+      await panel.page.locator('h2', { hasText: blocks.parts[2] ?? '' }).waitFor();
+      await panel.button('Table').click();
+      const row = await panel.tableRow(target);
+      const shown = blocks.sources.map((source) => blocks.value(target, source, 2).toFixed(4));
+      expect(row).toEqual(shown);
+      await panel.button('Picture').click();
+      await panel.choose('Granularity', 'Whole model');
+    });
+
+    it('shows a commit and goes on naming it when the method changes, and compares two', async () => {
+      await panel.choose('Method', /^\s*EL2N\s*$/);
+      const logged = git(
+        'log',
+        '--format=%h %s',
+        '--abbrev=7',
+        '--',
+        '.deltaloom/scores/adapter/el2n.model.json',
+      );
+      await expect.poll(() => panel.options('Showing')).toEqual(['Working tree', ...logged.split('\n')]);
+      await panel.choose('Showing', 'Score by EL2N');
+      await expect.poll(() => panel.chosen('Showing')).toMatch(/^[0-9a-f]{7} Score by EL2N$/);
+      // That commit did not touch the scores by loss, but they are shown as of it all the same.
+      await panel.choose('Method', /^\s*Loss\s*$/);
+      await panel.page.locator('h2', { hasText: 'Loss (adapter)' }).waitFor();
+      await expect.poll(() => panel.chosen('Showing')).toMatch(/^[0-9a-f]{7} Score by EL2N$/);
+      await panel.button('Open Commit').click();
+      const hash = git('log', '--format=%h', '--abbrev=7', '--grep=Score by EL2N');
+      await bench.page.locator('.tab', { hasText: hash }).first().waitFor();
+      await panel.choose('Compared with', 'Working tree');
+      await panel.page.locator('h2 small', { hasText: `difference: ${hash} minus working tree` }).waitFor();
+      await panel.page.locator('.notice', { hasText: 'No difference' }).waitFor();
+      await panel.choose('Compared with', 'Nothing');
+      await panel.choose('Showing', 'Working tree');
+    });
+
+    it('weighs as of two commits with the temperature that each of them has', async () => {
+      await panel.show('Show Averaging Weights', 'bar-picture canvas');
+      await panel.choose('Target', target);
+      await panel.choose('Method', /^\s*EL2N\s*$/);
+      await panel.choose('Compared with', 'Score by EL2N');
+      await panel.page.locator('.legend', { hasText: 'weight in' }).waitFor();
+      await panel.button('Table').click();
+      const earlier = JSON.parse(git('show', ':/Score by EL2N:deltaloom.json')) as {
+        weights: { temperatures: { el2n: number } };
+      };
+      const now = weights('--method', 'el2n');
+      const then = weights('--method', 'el2n', '--temperature', String(earlier.weights.temperatures.el2n));
+      for (const [source, weight] of now) {
+        const [, shown, before] = await panel.tableRow(source);
+        expect([shown, before]).toEqual([weight.toFixed(4), (then.get(source) ?? 0).toFixed(4)]);
+      }
+      await panel.choose('Compared with', 'Nothing');
+      await panel.choose('Method', /^\s*Loss\s*$/);
+    });
+
+    it('recomputes the weights while the temperature is dragged', async () => {
+      const slider = panel.page.locator('#temperature');
+      const output = panel.page.locator('.temperature output');
+      await slider.scrollIntoViewIfNeeded();
+      const box = await slider.boundingBox();
+      if (box === null) throw new Error('no slider');
+      const { mouse } = bench.page;
+      const seen = new Set<string>();
+      await mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+      await mouse.down();
+      for (let step = 1; step <= 8; step++) {
+        await mouse.move(box.x + box.width * (0.5 + 0.02 * step), box.y + box.height / 2);
+        await bench.page.waitForTimeout(50);
+        seen.add(await output.innerText());
+      }
+      await mouse.up();
+      expect(seen.size).toBeGreaterThan(5);
+      for (const [source, weight] of weights('--method', 'loss', '--temperature', await output.innerText())) {
+        expect((await panel.tableRow(source))[1]).toBe(weight.toFixed(4));
+      }
+      await bench.screenshot('journey-weights');
+    });
+
+    it('merges with what is on the slider, commits it, and the new commit appears in the picker', async () => {
+      const temperature = Number(await panel.page.locator('.temperature output').innerText());
+      await panel.button('Merge with These Weights').click();
+      await panel.page.locator('.job.done').waitFor({ timeout: 120_000 });
+      const [file = ''] = git('status', '--porcelain', '--untracked-files=all')
+        .split('\n')
+        .map((line) => line.slice(3));
+      const record = mergeRecordSchema.parse(JSON.parse(await readFile(path.join(study, file), 'utf8')));
+      expect(record).toMatchObject({ target, score: 'loss', temperature });
+      for (const [i, { task }] of record.sources.entries()) {
+        expect((await panel.tableRow(task))[1]).toBe(record.weights[0]?.[i]?.toFixed(4));
+      }
+      expect((await stat(path.join(study, record.checkpoint.path))).size).toBe(record.checkpoint.bytes);
+      const before = git('rev-parse', 'HEAD');
+      await panel.button('Commit Results (1)…').click();
+      await expect.poll(() => bench.quickInput().inputValue()).toBe('Merge for 1 target');
+      await bench.quickInput().fill(`Merge for ${target} at ${temperature}`);
+      await bench.page.keyboard.press('Enter');
+      await expect.poll(() => git('rev-parse', 'HEAD')).not.toBe(before);
+      expect(git('show', '--format=', '--name-only', 'HEAD')).toBe(file);
+      expect(git('status', '--porcelain')).toBe('');
+    });
+
+    it('keeps what was arranged on a panel that was hidden meanwhile', async () => {
+      await panel.show('Show Heatmap', 'heatmap-picture canvas');
+      expect([await panel.chosen('Method'), await panel.chosen('Order')]).toEqual(['Loss', 'Study']);
+    });
+
+    it('draws the curve of a tuning while it runs, and keeps it when it has ended', async () => {
+      await panel.show('Show Learning Curves', '.run-list');
+      await panel.button('Table').click();
+      const runs = path.join(study, '.deltaloom', 'runs', target);
+      const before = await readdir(runs);
+      await bench.chooseFromContextMenu(bench.treeItem(target).first(), 'Tune with Last Settings');
+      await panel.page.locator('h2 small', { hasText: '1 still running' }).waitFor({ timeout: 90_000 });
+      const points = () => panel.page.locator('tbody tr').count();
+      const some = await points();
+      await expect.poll(points).toBeGreaterThan(some);
+      expect(await panel.page.locator('h2 small').count()).toBe(1);
+      await panel.page.locator('h2 small').waitFor({ state: 'detached', timeout: 120_000 });
+      const [file = ''] = (await readdir(runs)).filter((name) => !before.includes(name));
+      const run = runRecordSchema.parse(JSON.parse(await readFile(path.join(runs, file), 'utf8')));
+      await expect.poll(points).toBe(run.curve.train.length);
+      const { step, loss } = run.curve.train.at(-1) ?? { step: 0, loss: 0 };
+      expect(await panel.tableRow(String(step))).toEqual([loss?.toFixed(4)]);
+      await panel.button('Picture').click();
+      await panel.page.locator('line-picture canvas').waitFor();
+      await bench.screenshot('journey-curve');
+    });
+
+    it('saves every picture as SVG and PNG, and tables in four formats', async () => {
+      await panel.page.locator('line-picture canvas').waitFor();
+      await checkPicture('curves', 0);
+      await panel.show('Show Results', 'bar-picture canvas');
+      await checkPicture('means', 1);
+      const csv = await save('results', 'CSV', 0);
+      expect(csv.split('\r\n')[0]).toMatch(/^Task,Metric,Random/);
+      expect(csv).toContain(`\r\n${target},ACC,`);
+      const json = JSON.parse(await save('results', 'JSON', 0)) as {
+        rows: { Task: string; Random: number }[];
+      };
+      const row = json.rows.find(({ Task }) => Task === target);
+      expect(csv).toContain(`${target},ACC,${row?.Random}`);
+      expect(await save('results', 'Markdown', 0)).toMatch(/^\| Task \| Metric \| Random/);
+      expect(await save('results', 'LaTeX', 0)).toContain(String.raw`\begin{tabular}{ll`);
+      await panel.show('Show Averaging Weights', '.temperature');
+      await panel.button('Picture').click();
+      await panel.page.locator('bar-picture canvas').waitFor();
+      await checkPicture('weights', 0);
+      await panel.show('Show Heatmap', 'heatmap-picture canvas');
+      await panel.choose('Method', /^\s*GraNd\s*$/);
+      await panel.choose('Granularity', 'Blocks');
+      await panel.page.locator('small-multiples').waitFor();
+      await panel.readCell(0, 1);
+      await bench.page.keyboard.press('Enter');
+      await panel.page.locator('line-picture canvas').waitFor();
+      for (const [index, name] of ['heatmap', 'blocks', 'profile'].entries()) await checkPicture(name, index);
+      // What is exported as a picture is one, also while the table is on screen.
+      await panel.button('Table').click();
+      expect(await save('heatmap-as-table', 'SVG picture', 0)).toMatch(/^<svg /);
+    });
+
+    /** @param index of the export bar on the page */
+    async function save(name: string, format: string, index: number): Promise<string> {
+      return (await saveBytes(name, format, index)).toString('utf8');
+    }
+
+    async function saveBytes(name: string, format: string, index: number): Promise<Buffer> {
+      const file = path.join(folder, `${name}-${format.replaceAll(' ', '-')}`);
+      await panel.choose('Export as', format);
+      await panel.page.getByRole('button', { name: 'Save…' }).nth(index).click();
+      await expect.poll(() => bench.quickInput().inputValue()).toContain(study);
+      await bench.quickInput().fill(file);
+      await bench.page.keyboard.press('Enter');
+      await expect
+        .poll(() =>
+          stat(file).then(
+            ({ size }) => size,
+            () => 0,
+          ),
+        )
+        .toBeGreaterThan(0);
+      return readFile(file);
+    }
+
+    async function checkPicture(name: string, index: number): Promise<void> {
+      const svg = await save(name, 'SVG picture', index);
+      const [, width, height] = /^<svg [^>]*width="([\d.]+)" height="([\d.]+)"/.exec(svg) ?? [];
+      expect(svg).toContain('<title>');
+      expect(svg, name).toMatch(/Computed |On record /);
+      const opened = await blank.evaluate(async (text) => {
+        const problem = new DOMParser().parseFromString(text, 'image/svg+xml').querySelector('parsererror');
+        const image = new Image();
+        image.src = URL.createObjectURL(new Blob([text], { type: 'image/svg+xml' }));
+        await image.decode();
+        return { problem: problem?.textContent ?? null, width: image.naturalWidth };
+      }, svg);
+      expect(opened).toEqual({ problem: null, width: Math.floor(Number(width)) });
+      const png = await saveBytes(name, 'PNG picture', index);
+      expect(png.subarray(1, 4).toString()).toBe('PNG');
+      expect(Math.abs(png.readUInt32BE(16) - 2 * Number(width))).toBeLessThanOrEqual(2);
+      expect(Math.abs(png.readUInt32BE(20) - 2 * Number(height))).toBeLessThanOrEqual(2);
+    }
+
+    it('comes back after a reload as it was arranged, and finds the log of the run before it', async () => {
+      await panel.show('Show Results', 'table');
+      await panel.page.locator('vscode-textfield[label="Filter"] input').fill('film');
+      await panel.page.locator('tbody tr', { hasText: target }).locator('td button').first().click();
+      await panel.page.locator('h3', { hasText: `${target} from Random` }).waitFor();
+      // The editor writes down what webviews look like once a second.
+      await bench.page.waitForTimeout(1500);
+      await bench.page.reload({ waitUntil: 'commit' });
+      await bench.page.locator('.monaco-workbench').waitFor({ timeout: 120_000 });
+      await panel.page.locator('h3', { hasText: `${target} from Random` }).waitFor({ timeout: 120_000 });
+      expect(await panel.page.locator('vscode-textfield[label="Filter"] input').inputValue()).toBe('film');
+      expect(await panel.page.locator('table').first().locator('tbody tr').count()).toBe(2);
+      await panel.page.locator('.runs li').last().getByRole('button', { name: 'Log' }).click();
+      await bench.page.locator('.tab', { hasText: /\.log/ }).first().waitFor();
+      await bench.page
+        .locator('.view-lines', { hasText: `Run ${target}/` })
+        .first()
+        .waitFor();
+    });
+
+    it('draws under a strict policy that nothing on the pages breaks', () => {
+      expect(refused).toEqual([]);
+    });
+  },
+);
