@@ -15,6 +15,7 @@ import {
 } from '../src/extension/panels/messages.js';
 import { Host, RequestFailed } from './host.js';
 import type { ScoreSheet } from './models/heatmap.js';
+import { once } from './models/once.js';
 import { runKey } from './models/runs.js';
 
 interface Loaded {
@@ -39,8 +40,8 @@ export class Store {
   readonly jobs = new Map<string, JobStatus>();
   private readonly host: Host;
   private readonly loads = new Map<string, Loaded>();
-  /** Running tunings whose curves came: once on record they stay on screen. */
-  private readonly followed = new Set<string>();
+  /** Of tunings that run: what came last of each. Another list whenever one grows. */
+  private running: readonly CurveView[] = [];
   /** Raised when the working tree changes: what was fetched before is old. */
   private generation = 1;
   private historyWanted: Parameters<'history'> | null = null;
@@ -78,8 +79,14 @@ export class Store {
     return this.studyAt(version)?.matrices.find((matrix) => matrix.id === id);
   }
 
-  curves(version: Version, runs: readonly string[]): CurveView[] | undefined {
-    return this.load(`curves ${version} ${runs.join()}`, 'curves', { version, runs: [...runs] });
+  /** Of these runs and, in the working tree, of tunings that run now; undefined while they are on their way. */
+  curves(version: Version, runs: readonly string[]): readonly CurveView[] | undefined {
+    const answer = this.load(this.curvesKey(version, runs), 'curves', { version, runs: [...runs] });
+    return answer === undefined || version !== null ? answer : withRunning(answer, this.running);
+  }
+
+  curvesKey(version: Version, runs: readonly string[]): string {
+    return `curves ${version} ${runs.join()}`;
   }
 
   /** Why something that was asked for did not come. */
@@ -146,14 +153,18 @@ export class Store {
         if (message.study !== null && this.arrangement.study !== message.study.directory) {
           this.arrange({ study: message.study.directory });
         }
-        this.keepFollowed();
+        this.keepEnded();
         void this.refreshHistory();
         break;
       case 'job':
         this.jobs.set(message.job.id, message.job);
+        // One job is at work at a time: with it ends whatever it tuned.
+        if (!isBusy(message.job)) this.running = [];
         break;
       case 'curve':
-        this.grow(message.curve);
+        if (this.study?.runs.some((run) => runKey(run) === message.curve.id) !== true) {
+          this.running = [...this.running.filter(({ id }) => id !== message.curve.id), message.curve];
+        }
         break;
       case 'arrange': {
         const arrangement = arrangementSchema.safeParse({ ...this.arrangement, ...message.patch });
@@ -164,20 +175,14 @@ export class Store {
     this.changed();
   }
 
-  private keepFollowed(): void {
-    const ended = (this.study?.runs ?? []).map(runKey).filter((key) => this.followed.delete(key));
+  /** A tuning that was watched stays on screen when it is on record. */
+  private keepEnded(): void {
+    const recorded = new Set((this.study?.runs ?? []).map(runKey));
+    const ended = this.running.filter(({ id }) => recorded.has(id)).map(({ id }) => id);
     if (ended.length === 0) return;
+    this.running = this.running.filter(({ id }) => !recorded.has(id));
     const others = this.arrangement.runs.filter((key) => !ended.includes(key));
     this.arrange({ runs: [...others, ...ended] });
-  }
-
-  private grow(curve: CurveView): void {
-    this.followed.add(curve.id);
-    for (const [key, loaded] of this.loads) {
-      if (!key.startsWith('curves null ') || loaded.value === undefined) continue;
-      const others = (loaded.value as CurveView[]).filter(({ id }) => id !== curve.id);
-      loaded.value = [...others, curve];
-    }
   }
 
   private async refreshHistory(): Promise<void> {
@@ -222,6 +227,18 @@ export class Store {
     }
     this.changed();
   }
+}
+
+/** The answer may know of running tunings that have not been heard of since this page was opened. */
+const withRunning = once(
+  (answer: readonly CurveView[], running: readonly CurveView[]): readonly CurveView[] => [
+    ...answer.filter(({ id }) => running.every((curve) => curve.id !== id)),
+    ...running,
+  ],
+);
+
+export function isBusy({ state }: JobStatus): boolean {
+  return state === 'queued' || state === 'running' || state === 'cancelling';
 }
 
 function failureFrom(error: unknown): Failure {

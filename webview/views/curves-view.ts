@@ -1,6 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import type { CurveView, RunView, StudyView } from '../../src/extension/panels/messages.js';
-import { button, checkbox, loading, switcher, textfield } from '../controls.js';
+import { button, checkbox, failureNotice, loading, switcher, textfield } from '../controls.js';
 import { curvesModel, curvesTable, type CurvesModel } from '../models/curves.js';
 import { once } from '../models/once.js';
 import { describeRun, runKey } from '../models/runs.js';
@@ -37,6 +37,7 @@ export function curvesView(store: Store, study: StudyView): TemplateResult {
     .filter((key) => tuned.some((run) => runKey(run) === key))
     .slice(-MOST_LINES);
   const loaded = store.curves(arrangement.shownVersion, chosen);
+  const failure = store.failureOf(store.curvesKey(arrangement.shownVersion, chosen));
   return html`
     ${versionBar(store, ['.deltaloom/runs'], { comparing: false })}
     <div class="row">
@@ -51,7 +52,13 @@ export function curvesView(store: Store, study: StudyView): TemplateResult {
       )}
       ${displayControl(store)}
     </div>
-    ${loaded === undefined ? loading('Reading curves…') : picture(store, study, loaded)}
+    ${
+      loaded !== undefined
+        ? picture(store, study, loaded)
+        : failure === undefined
+          ? loading('Reading curves…')
+          : failureNotice(failure)
+    }
     ${runList(store, tuned, chosen)}
   `;
 }

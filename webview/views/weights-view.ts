@@ -18,7 +18,7 @@ import {
 } from '../models/weights.js';
 import type { BarModel } from '../pictures/bar-picture.js';
 import { barSvg } from '../pictures/chart-svg.js';
-import type { Store } from '../store.js';
+import { isBusy, type Store } from '../store.js';
 import { readTheme } from '../theme.js';
 import { displayControl } from './display-control.js';
 import { exportBar } from './export-bar.js';
@@ -266,10 +266,6 @@ function mergeControl(
     }
     ${job === undefined ? nothing : jobLine(store, job)}
   </div>`;
-}
-
-function isBusy({ state }: JobStatus): boolean {
-  return state === 'queued' || state === 'running' || state === 'cancelling';
 }
 
 function jobLine(store: Store, job: JobStatus): TemplateResult {
