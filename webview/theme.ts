@@ -3,7 +3,6 @@ import type { Ground } from './colour.js';
 /** What pictures need of the editor's theme. Canvases can't inherit it, so it is read anew when the theme changes. */
 export interface Theme {
   readonly ground: Ground;
-  readonly highContrast: boolean;
   readonly background: string;
   readonly foreground: string;
   readonly muted: string;
@@ -13,7 +12,6 @@ export interface Theme {
   /** Lines of a chart: told apart by dashes and marks as well. */
   readonly series: readonly string[];
   readonly font: string;
-  readonly fontSize: number;
 }
 
 export function readTheme(): Theme {
@@ -31,7 +29,6 @@ export function readTheme(): Theme {
   const accent = read('charts-blue', light ? '#1a5fb4' : '#3794ff');
   return {
     ground: light ? 'light' : 'dark',
-    highContrast,
     background: read('editor-background', light ? '#ffffff' : '#1e1e1e'),
     foreground,
     muted: highContrast ? foreground : read('descriptionForeground', foreground),
@@ -45,7 +42,6 @@ export function readTheme(): Theme {
     accent,
     series: [accent, orange, ...charts],
     font: read('font-family', 'sans-serif'),
-    fontSize: Number.parseFloat(read('font-size', '13px')) || 13,
   };
 }
 

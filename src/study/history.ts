@@ -60,11 +60,6 @@ export class StudyHistory {
 
   constructor(private readonly studyDirectory: string) {}
 
-  /** @throws DeltaloomError as `openRepository` does, for no repository and its relatives */
-  async state(): Promise<RepositoryState> {
-    return (await openRepository(this.studyDirectory)).state;
-  }
-
   /**
    * Commits in which any of these files or folders changed, newest first, at most 1000. Empty before the first commit.
    * A shallow clone knows only its last commits: see `RepositoryState.shallow`.
@@ -102,41 +97,6 @@ export class StudyHistory {
     const blobs = await listBlobs(git, hash, root, [CONFIGURATION_FILE, ...RECORD_FOLDERS]);
     await this.load(git, blobs);
     return this.assemble(blobs);
-  }
-
-  /**
-   * The text of one file of the study as of a commit, null where it did not exist.
-   *
-   * @throws DeltaloomError `commit-unknown`, `study-not-in-commit`
-   */
-  async fileAt(commit: string, file: string): Promise<string | null> {
-    const { git, state } = await openRepository(this.studyDirectory);
-    const hash = await resolveCommit(git, commit);
-    const root = await this.rootAt(git, state, hash);
-    const [blob] = await listBlobs(git, hash, root, [file]);
-    if (blob === undefined) return null;
-    return (await git.showBuffer([blob.hash])).toString('utf8');
-  }
-
-  /** Records that differ between two commits. */
-  async changesBetween(from: string, to: string): Promise<RecordChange[]> {
-    const { git, state } = await openRepository(this.studyDirectory);
-    const sides = await Promise.all(
-      [from, to].map(async (commit) => {
-        const hash = await resolveCommit(git, commit);
-        const blobs = await listBlobs(git, hash, await this.rootAt(git, state, hash), RECORD_FOLDERS);
-        return new Map(blobs.map((blob) => [blob.path, blob.hash]));
-      }),
-    );
-    const [before = new Map<string, string>(), after = new Map<string, string>()] = sides;
-    const changes: RecordChange[] = [];
-    for (const [path, hash] of after) {
-      const earlier = before.get(path);
-      if (earlier === undefined) changes.push({ path, change: 'added' });
-      else if (earlier !== hash) changes.push({ path, change: 'modified' });
-    }
-    for (const path of before.keys()) if (!after.has(path)) changes.push({ path, change: 'deleted' });
-    return changes.sort((a, b) => a.path.localeCompare(b.path));
   }
 
   /** The folders the study has had in this repository, the present one first. */

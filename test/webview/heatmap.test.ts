@@ -24,7 +24,6 @@ const study = exampleStudy({ tasks: 8, methods: ['loss', 'el2n'], blocks: 2 });
 const options = { part: 0, order: 'group', colour: 'value', temperature: 0.1, groups: study.groups } as const;
 const LIGHT = {
   ground: 'light',
-  highContrast: false,
   background: '#ffffff',
   foreground: '#111111',
   muted: '#555555',
@@ -33,7 +32,6 @@ const LIGHT = {
   accent: '#0000ff',
   series: ['#0000ff'],
   font: 'sans-serif',
-  fontSize: 13,
 } as const;
 
 describe('heatmap model', () => {

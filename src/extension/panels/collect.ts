@@ -38,16 +38,6 @@ export function collectStudy(study: StudyToShow, authors: ReadonlyMap<string, Re
     ]),
     matrices: study.matrices.map((matrix) => summary(matrix, study.configuration, view)),
     runs: study.runs.map((run) => runView(run, view)),
-    merges: study.merges.map((merge) => ({
-      id: merge.id,
-      file: `.deltaloom/merges/${merge.target}/${merge.id}.json`,
-      target: merge.target,
-      deltaName: merge.deltaName,
-      label: merge.label,
-      temperature: merge.temperature,
-      checkpoint: merge.checkpoint.path,
-      provenance: view(merge.provenance),
-    })),
     problems: study.problems.map(({ message }) => message),
   };
 }
@@ -165,7 +155,6 @@ export function mentionedCommits(study: RecordedStudy): string[] {
     [
       ...study.matrices.flatMap(({ provenances }) => provenances),
       ...study.runs.map(({ provenance }) => provenance),
-      ...study.merges.map(({ provenance }) => provenance),
     ].flatMap(({ commit }) => commit ?? []),
   );
 }

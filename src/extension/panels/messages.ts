@@ -68,18 +68,6 @@ const run = z.object({
 });
 export type RunView = z.infer<typeof run>;
 
-const merge = z.object({
-  id: z.string(),
-  file: z.string(),
-  target: z.string(),
-  deltaName: z.string(),
-  label: z.string(),
-  temperature: z.number().nullable(),
-  checkpoint: z.string(),
-  provenance,
-});
-export type MergeView = z.infer<typeof merge>;
-
 const studyView = z.object({
   directory: z.string(),
   name: z.string(),
@@ -90,7 +78,6 @@ const studyView = z.object({
   deltaNames: z.array(z.string()),
   matrices: z.array(matrixSummary),
   runs: z.array(run),
-  merges: z.array(merge),
   /** What could not be read, for people. */
   problems: z.array(z.string()),
 });
