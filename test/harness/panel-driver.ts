@@ -37,9 +37,7 @@ export class PanelDriver {
       await this.control(label)
         .locator('.select-face .text, .combobox-input')
         .first()
-        .evaluate((element) =>
-          element instanceof HTMLInputElement ? element.value : (element.textContent ?? ''),
-        )
+        .evaluate((element) => (element instanceof HTMLInputElement ? element.value : element.textContent))
     ).trim();
   }
 

@@ -58,7 +58,7 @@ describe.skipIf(findChromium() === undefined)('panel pages', () => {
             (element instanceof HTMLInputElement ? element.labels?.[0]?.textContent : null) ??
             element.textContent;
           element.setAttribute('data-reached', '');
-          return (label ?? '').trim();
+          return label.trim();
         });
         if (name === null) break;
         reached.push(name);

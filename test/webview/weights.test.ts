@@ -126,7 +126,9 @@ describe('methods side by side', () => {
     const weight = first.weights.rows.find(({ source }) => source === weights.rows[0]?.[0])?.weight;
     expect(weights.rows[0]?.[1]).toBe(weight);
     expect(weights.rows).toHaveLength(7 + 3);
-    expect(weights.rows.at(-1)?.filter((cell) => String(cell).includes('★'))).toHaveLength(1);
+    expect(
+      weights.rows.at(-1)?.filter((cell) => typeof cell === 'string' && cell.includes('★')),
+    ).toHaveLength(1);
     expect(correlationTable(compared, 'count_04').rows[0]?.[3]).toBe(compared.correlations[0]?.[2]);
   });
 });
