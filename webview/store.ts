@@ -42,6 +42,8 @@ export class Store {
   private readonly loads = new Map<string, Loaded>();
   /** Of tunings that run: what came last of each. Another list whenever one grows. */
   private running: readonly CurveView[] = [];
+  /** Tunings that were watched and are not on record yet. */
+  private readonly watched = new Set<string>();
   /** Raised when the working tree changes: what was fetched before is old. */
   private generation = 1;
   private historyWanted: Parameters<'history'> | null = null;
@@ -164,6 +166,7 @@ export class Store {
       case 'curve':
         if (this.study?.runs.some((run) => runKey(run) === message.curve.id) !== true) {
           this.running = [...this.running.filter(({ id }) => id !== message.curve.id), message.curve];
+          this.watched.add(message.curve.id);
         }
         break;
       case 'arrange': {
@@ -178,8 +181,9 @@ export class Store {
   /** A tuning that was watched stays on screen when it is on record. */
   private keepEnded(): void {
     const recorded = new Set((this.study?.runs ?? []).map(runKey));
-    const ended = this.running.filter(({ id }) => recorded.has(id)).map(({ id }) => id);
+    const ended = [...this.watched].filter((id) => recorded.has(id));
     if (ended.length === 0) return;
+    for (const id of ended) this.watched.delete(id);
     this.running = this.running.filter(({ id }) => !recorded.has(id));
     const others = this.arrangement.runs.filter((key) => !ended.includes(key));
     this.arrange({ runs: [...others, ...ended] });

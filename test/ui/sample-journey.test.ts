@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mergeRecordSchema, runRecordSchema, scoreMatrixSchema } from '../../src/study/records.js';
 import { findChromium } from '../harness/chromium.js';
@@ -11,7 +10,7 @@ import { PROJECT_ROOT, Workbench } from '../harness/workbench.js';
 
 /**
  * What somebody does who opens the sample study with its history: looks at heatmaps beside the code, goes back in time, drags
- * the temperature, merges, commits, tunes, saves pictures. What is on screen is compared with the records, with the command
+ * the temperature, merges, commits, tunes. What is on screen is compared with the records, with the command
  * line and with git's own log. The sample comes without weights, so its sources are tuned anew first, two steps each.
  */
 describe.skipIf(findChromium() === undefined)(
@@ -26,8 +25,6 @@ describe.skipIf(findChromium() === undefined)(
     let study: string;
     let bench: Workbench;
     let panel: PanelDriver;
-    /** A page without the editor's own policy, to open what was saved. */
-    let blank: Page;
     const refused: string[] = [];
 
     beforeAll(async () => {
@@ -53,9 +50,6 @@ describe.skipIf(findChromium() === undefined)(
       bench.page.on('console', (message) => {
         if (/Content Security Policy/.test(message.text())) refused.push(message.text());
       });
-      const browser = bench.page.context().browser();
-      if (browser === null) throw new Error('no browser');
-      blank = await browser.newPage();
       panel = new PanelDriver(bench);
       await bench.openView('Deltaloom');
       await bench.treeItem(target).first().waitFor({ timeout: 90_000 });
@@ -269,101 +263,6 @@ describe.skipIf(findChromium() === undefined)(
       await panel.button('Picture').click();
       await panel.page.locator('line-picture canvas').waitFor();
       await bench.screenshot('journey-curve');
-    });
-
-    it('saves every picture as SVG and PNG, and tables in four formats', async () => {
-      await panel.page.locator('line-picture canvas').waitFor();
-      await checkPicture('curves', 0);
-      await panel.show('Show Results', 'bar-picture canvas');
-      await checkPicture('means', 1);
-      const csv = (await save('CSV', '.csv')).toString();
-      expect(csv.split('\r\n')[0]).toMatch(/^Task,Metric,Random/);
-      expect(csv).toContain(`\r\n${target},ACC,`);
-      const json = JSON.parse((await save('JSON', '.json')).toString()) as {
-        rows: { Task: string; Random: number }[];
-      };
-      const row = json.rows.find(({ Task }) => Task === target);
-      expect(csv).toContain(`${target},ACC,${row?.Random}`);
-      expect((await save('Markdown', '.md')).toString()).toMatch(/^\| Task \| Metric \| Random/);
-      expect((await save('LaTeX', '.tex')).toString()).toContain(String.raw`\begin{tabular}{ll`);
-      await panel.show('Show Averaging Weights', '.temperature');
-      await panel.button('Picture').click();
-      await panel.page.locator('bar-picture canvas').waitFor();
-      await checkPicture('weights', 0);
-      await panel.show('Show Heatmap', 'heatmap-picture canvas');
-      await panel.choose('Method', /^\s*GraNd\s*$/);
-      await panel.choose('Granularity', 'Blocks');
-      await panel.page.locator('small-multiples').waitFor();
-      await panel.readCell(0, 1);
-      await bench.page.keyboard.press('Enter');
-      await panel.page.locator('line-picture canvas').waitFor();
-      for (const [index, name] of ['heatmap', 'blocks', 'profile'].entries()) await checkPicture(name, index);
-      // What is exported as a picture is one, also while the table is on screen.
-      await panel.button('Table').click();
-      expect((await save('SVG picture', '.svg')).toString()).toMatch(/^<svg /);
-    });
-
-    /** Saves where the dialog proposes to. @param index of the export bar on the page */
-    async function save(format: string, ending: string, index = 0): Promise<Buffer> {
-      await panel.choose('Export as', format);
-      await panel.page.getByRole('button', { name: 'Save…' }).nth(index).click();
-      await expect
-        .poll(() => bench.quickInput().inputValue())
-        .toMatch(new RegExp(`Sample-study.*${ending}$`));
-      const file = await bench.quickInput().inputValue();
-      expect(path.dirname(file)).toBe(study);
-      // The dialog looks into the folder before it takes an answer.
-      await bench.page.waitForTimeout(500);
-      await bench.page.keyboard.press('Enter');
-      const size = () =>
-        stat(file)
-          .then((found) => found.size)
-          .catch(() => 0);
-      await expect.poll(size).toBeGreaterThan(0);
-      const bytes = await readFile(file);
-      await rm(file);
-      return bytes;
-    }
-
-    async function checkPicture(name: string, index: number): Promise<void> {
-      const svg = (await save('SVG picture', '.svg', index)).toString('utf8');
-      const [, width, height] = /^<svg [^>]*width="([\d.]+)" height="([\d.]+)"/.exec(svg) ?? [];
-      expect(svg).toContain('<title>');
-      expect(svg, name).toMatch(/Computed |On record |Changed and not committed /);
-      const problem = await blank.evaluate(async (text) => {
-        const error = new DOMParser().parseFromString(text, 'image/svg+xml').querySelector('parsererror');
-        const image = new Image();
-        image.src = URL.createObjectURL(new Blob([text], { type: 'image/svg+xml' }));
-        await image.decode();
-        return error?.textContent ?? null;
-      }, svg);
-      expect(problem, name).toBeNull();
-      const png = await save('PNG picture', '.png', index);
-      expect(png.subarray(1, 4).toString()).toBe('PNG');
-      expect(Math.abs(png.readUInt32BE(16) - 2 * Number(width))).toBeLessThanOrEqual(2);
-      expect(Math.abs(png.readUInt32BE(20) - 2 * Number(height))).toBeLessThanOrEqual(2);
-    }
-
-    it('comes back after a reload as it was arranged, and finds the log of the run before it', async () => {
-      await panel.show('Show Results', 'table');
-      await panel.page.locator('vscode-textfield[label="Filter"] input').fill('film');
-      await panel.page.locator('tbody tr', { hasText: target }).locator('td button').first().click();
-      await panel.page.locator('h3', { hasText: `${target} from Random` }).waitFor();
-      // In the browser the editor writes down what is open every five seconds, while it has the focus.
-      await blank.close();
-      await bench.page.bringToFront();
-      await bench.page.waitForTimeout(12_000);
-      await bench.page.reload({ waitUntil: 'commit' });
-      await bench.page.locator('.monaco-workbench').waitFor({ timeout: 120_000 });
-      await panel.page.locator('h3', { hasText: `${target} from Random` }).waitFor({ timeout: 120_000 });
-      expect(await panel.page.locator('vscode-textfield[label="Filter"] input').inputValue()).toBe('film');
-      expect(await panel.page.locator('table').first().locator('tbody tr').count()).toBe(2);
-      await panel.page.locator('.runs li').last().getByRole('button', { name: 'Log' }).click();
-      await bench.page.locator('.tab', { hasText: /\.log/ }).first().waitFor();
-      await bench.page
-        .locator('.view-lines', { hasText: `Run ${target}/` })
-        .first()
-        .waitFor();
     });
 
     it('draws under a strict policy that nothing on the pages breaks', () => {
