@@ -32,7 +32,10 @@ const programs = [
   },
   {
     ...shared,
-    entryPoints: { extension: 'src/extension/extension.ts' },
+    entryPoints: {
+      extension: 'src/extension/extension.ts',
+      staleness: 'src/extension/studies/staleness-worker.ts',
+    },
     outdir: 'dist',
     outExtension: { '.js': '.cjs' },
     platform: 'node',

@@ -29,6 +29,7 @@ import type { Services, Study } from './services.js';
 import { affects, readSettings } from './settings.js';
 import { STRINGS } from './strings.js';
 import { WorkspaceStudies } from './studies/registry.js';
+import { StalenessJudge } from './studies/staleness.js';
 import { rowDecorations } from './tree/decorations.js';
 import { StudyView } from './tree/view.js';
 
@@ -48,7 +49,15 @@ export class DeltaloomExtension {
   constructor(private readonly context: ExtensionContext) {
     const trusted = (): boolean => workspace.isTrusted;
     this.log = window.createOutputChannel(STRINGS.product, { log: true });
-    this.studies = new WorkspaceStudies(readSnapshot, (line) => this.log.debug(line));
+    const judge = new StalenessJudge(
+      Uri.joinPath(context.extensionUri, 'dist', 'staleness.cjs').fsPath,
+      trusted,
+    );
+    this.studies = new WorkspaceStudies(
+      readSnapshot,
+      (directory) => judge.judge(directory),
+      (line) => this.log.debug(line),
+    );
     this.jobs = new EditorJobs({
       runtimeFile: Uri.joinPath(context.extensionUri, 'dist', 'runtime.js').fsPath,
       studies: this.studies,
@@ -86,6 +95,7 @@ export class DeltaloomExtension {
     };
     context.subscriptions.push(
       this.log,
+      judge,
       this.studies,
       this.jobs,
       this.view,

@@ -1,5 +1,6 @@
 import type { SimpleGit } from 'simple-git';
 import type { Event, LogOutputChannel, Memento, Uri } from 'vscode';
+import type { ClientState } from '../runtime/client-options.js';
 import type {
   CheckpointSummary,
   DeviceSettings,
@@ -37,12 +38,7 @@ export interface StudyRegistry {
   readonly onDidChange: Event<string>;
 }
 
-export type RuntimeState =
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'starting' }
-  | { readonly kind: 'ready'; readonly pid: number }
-  | { readonly kind: 'restarting'; readonly attempt: number; readonly reason: string }
-  | { readonly kind: 'broken'; readonly reason: string };
+export type RuntimeState = ClientState;
 
 export interface SubmitOptions {
   readonly priority?: JobPriority;

@@ -25,6 +25,12 @@ export const STRINGS = {
       `Filter "${filter}": ${shown} of ${plural(all, 'task')}`,
     running: (count: number) => `${plural(count, 'job')} running or waiting`,
     source: 'source',
+    staleBecause: (reason: string) => `Stale: ${reason}.`,
+    tuneAgain: 'Tune again to bring it up to date.',
+    mergeAgain: 'Merge again to bring it up to date.',
+    mergeAbsent: 'The weights of this merge are not on this machine. Merge again to make them anew.',
+    cancelledReason: 'Cancelled: this is the last validated checkpoint. Tune again to go on.',
+    failedReason: 'It failed.',
     states: {
       stale: 'Stale',
       failed: 'Failed',
@@ -221,6 +227,8 @@ export const STRINGS = {
     norm: 'Norm',
     difference: 'Difference',
     reading: 'Reading the checkpoint…',
+    untrusted:
+      'The workspace is not trusted: this is what the record says. Trust it to read the tensors too.',
     metadata: 'Metadata',
     disagreements: 'What the two do not share',
     comparedWith: (name: string) => `Compared with ${name}`,

@@ -3,89 +3,51 @@ import type { MessageConnection } from 'vscode-jsonrpc/node.js';
 import { DeltaloomError } from '../core/errors.js';
 import type { DeviceReport } from '../engine/contract.js';
 import type { StudyProblem } from '../study/snapshot.js';
-import { findAdvertised } from './discovery.js';
+import {
+  DEFAULT_TIMEOUTS,
+  type ClientState,
+  type RuntimeClientOptions,
+  type RuntimeTimeouts,
+} from './client-options.js';
 import { Emitter } from './emitter.js';
-import { jobLogFile } from './job-log.js';
-import { joinProcess, startProcess, type RuntimeProcess, type RuntimeProgram } from './process.js';
+import { JobBook } from './job-book.js';
+import {
+  endProcess,
+  endsWithin,
+  findRunning,
+  joinLink,
+  startLink,
+  type GreetedLink,
+  type Link,
+  type LinkOptions,
+} from './link.js';
+import type { RuntimeProcess } from './process.js';
 import {
   hasEnded,
   Messages,
-  PROTOCOL_VERSION,
   type Answer,
   type CheckpointSummary,
   type InspectParams,
-  type JobError,
   type JobView,
-  type SessionSettings,
   type SubmittedJob,
 } from './protocol.js';
-import { unstarted } from './queue.js';
 
-/** Every wait of the client, in milliseconds. */
-export interface RuntimeTimeouts {
-  /** From the start of the process to its greeting. */
-  readonly start: number;
-  /** To reach a runtime that another window left. */
-  readonly join: number;
-  /** Silence of a runtime that is at work: native calls block its heartbeat, so this is generous. */
-  readonly hang: number;
-  /** From 'cancel' to the end of the process if the job does not stop by itself. */
-  readonly cancel: number;
-  /** From asking the process to end to ending it. */
-  readonly softKill: number;
-  /** A runtime that lived this long was well: its end begins a new count of restarts. */
-  readonly stable: number;
-  /** Before the first, second and third restart; their number is the number of restarts. */
-  readonly backOff: readonly number[];
-}
-
-export const DEFAULT_TIMEOUTS: RuntimeTimeouts = {
-  start: 20_000,
-  join: 2_000,
-  hang: 300_000,
-  cancel: 30_000,
-  softKill: 3_000,
-  stable: 600_000,
-  backOff: [500, 2_000, 8_000],
-};
-
-export type ClientState =
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'starting' }
-  | { readonly kind: 'ready'; readonly pid: number }
-  | { readonly kind: 'restarting'; readonly attempt: number; readonly reason: string }
-  | { readonly kind: 'broken'; readonly reason: string };
-
-export interface RuntimeClientOptions {
-  /** Asked at every start, so that changed settings hold after the next one. */
-  readonly program: () => RuntimeProgram;
-  readonly settings: () => SessionSettings;
-  readonly log: (level: 'info' | 'warn' | 'error', line: string) => void;
-  readonly timeouts?: Partial<RuntimeTimeouts>;
-}
-
-interface Link {
-  readonly process: RuntimeProcess;
-  readonly connection: MessageConnection;
-  readonly since: number;
-  /** When anything was last heard. */
-  heard: number;
-}
+/** How often a silence is looked for. */
+const WATCH_MS = 1000;
+/** What a failed request leaves the end of the process to be noticed. */
+const SETTLE_MS = 1000;
 
 /**
  * The editor's side of the runtime: starts the process on first need (or joins one that outlived another window),
  * notices when it crashes or hangs, starts it again and hands it the jobs that had not ended.
  */
 export class RuntimeClient {
-  readonly onJob = new Emitter<JobView>();
   readonly onState = new Emitter<ClientState>();
   readonly onLogged = new Emitter<{ readonly id: string; readonly line: string }>();
   readonly onDevice = new Emitter<DeviceReport>();
 
-  private readonly timeouts: RuntimeTimeouts;
-  private readonly jobs = new Map<string, JobView>();
-  /** Jobs that a restarted runtime must be given again. */
-  private readonly submitted = new Map<string, SubmittedJob>();
+  private readonly book = new JobBook();
+  readonly onJob = this.book.onChange;
   private link: Link | undefined;
   private starting: Promise<Link> | undefined;
   private recovering: Promise<void> | undefined;
@@ -97,72 +59,62 @@ export class RuntimeClient {
   private lostReason = '';
   private watch: NodeJS.Timeout | undefined;
 
-  constructor(private readonly options: RuntimeClientOptions) {
-    this.timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
-  }
+  constructor(private readonly options: RuntimeClientOptions) {}
 
   get state(): ClientState {
     return this.current;
   }
 
   list(): JobView[] {
-    return [...this.jobs.values()];
+    return this.book.list();
   }
 
   get(id: string): JobView | undefined {
-    return this.jobs.get(id);
+    return this.book.get(id);
   }
 
   /** Submits a job, starting the runtime on first need. Returns the job that does the work, which may be an earlier one. */
   async submit(job: SubmittedJob): Promise<JobView> {
     const link = await this.connected();
-    this.submitted.set(job.id, job);
+    this.book.hand(job);
     try {
       const view = await link.connection.sendRequest(Messages.submit, job);
-      if (view.id !== job.id) this.submitted.delete(job.id);
+      if (view.id !== job.id) this.book.takeBack(job.id);
       this.remember(view);
-      return this.jobs.get(view.id) ?? view;
+      return this.book.get(view.id) ?? view;
     } catch (error) {
       // The runtime died with the request in its hands: the restart submits it again.
-      await this.settled(link);
+      await endsWithin(link.process, SETTLE_MS);
       await this.recovering;
-      const view = this.jobs.get(job.id);
+      const view = this.book.get(job.id);
       if (view !== undefined) return view;
-      this.submitted.delete(job.id);
+      this.book.takeBack(job.id);
       throw error;
     }
   }
 
   /** Asks a job to stop; a runtime whose job does not stop in time is ended and started again without it. */
   async cancel(id: string): Promise<boolean> {
-    const view = this.jobs.get(id);
+    const view = this.book.get(id);
     if (view === undefined || hasEnded(view.state)) return false;
     const { link } = this;
     if (link === undefined) {
-      this.endHere(view, 'cancelled', null);
+      this.book.end(view, 'cancelled');
       return true;
     }
     this.remember({ ...view, state: view.state === 'queued' ? 'queued' : 'cancelling' });
-    void delay(this.timeouts.cancel, undefined, { ref: false }).then(async () => {
-      const late = this.jobs.get(id);
+    const patience = this.timeouts.cancel;
+    void delay(patience, undefined, { ref: false }).then(async () => {
+      const late = this.book.get(id);
       if (late === undefined || hasEnded(late.state) || this.link !== link) return;
-      this.endHere(late, 'cancelled', null);
-      await this.endProcess(link, `a cancelled job did not stop within ${this.timeouts.cancel / 1000} s`);
+      this.book.end(late, 'cancelled');
+      await this.endProcess(link, `a cancelled job did not stop within ${patience / 1000} s`);
     });
     return link.connection.sendRequest(Messages.cancel, { id }).catch(() => false);
   }
 
   finished(id: string): Promise<JobView> {
-    const view = this.jobs.get(id);
-    if (view === undefined) return Promise.reject(new Error(`There is no job '${id}'.`));
-    if (hasEnded(view.state)) return Promise.resolve(view);
-    return new Promise((resolve) => {
-      const listening = this.onJob.on((changed) => {
-        if (changed.id !== id || !hasEnded(changed.state)) return;
-        listening.dispose();
-        resolve(changed);
-      });
-    });
+    return this.book.finished(id);
   }
 
   devices(): Promise<readonly DeviceReport[]> {
@@ -184,24 +136,26 @@ export class RuntimeClient {
 
   /** Joins the runtime that another window left in one of the studies, if there is one. Starts nothing. */
   async joinIfRunning(): Promise<boolean> {
-    if (this.link !== undefined || this.starting !== undefined || this.disposed)
+    if (this.link !== undefined || this.starting !== undefined || this.disposed) {
       return this.link !== undefined;
+    }
     const found = await this.findRunning();
     if (found === undefined) return false;
-    await this.connected(found);
-    return true;
+    return this.connected(found).then(
+      () => true,
+      () => false,
+    );
   }
 
   /** Ends the process now; unfinished jobs are submitted to a new one. For people who ask for it. */
   async restart(): Promise<void> {
     this.restarts = 0;
-    if (this.link === undefined) {
+    const { link } = this;
+    if (link === undefined) {
       await this.connected();
       return;
     }
-    const { link } = this;
-    this.endReason = 'a restart was asked for';
-    await this.endProcess(link, this.endReason);
+    await this.endProcess(link, 'a restart was asked for');
     await this.recovering;
   }
 
@@ -211,19 +165,17 @@ export class RuntimeClient {
     clearInterval(this.watch);
     const link = this.link ?? (await this.starting?.catch(() => undefined));
     if (link === undefined) return;
-    const goesOn = this.options.settings().outliveWindow && this.list().some(({ state }) => !hasEnded(state));
+    const goesOn = this.options.settings().outliveWindow && this.book.unfinished.length > 0;
     await link.connection.sendNotification(Messages.leave).catch(() => undefined);
-    if (!goesOn) {
-      const ended = await Promise.race([
-        link.process.gone.then(() => true),
-        delay(this.timeouts.softKill, false, { ref: false }),
-      ]);
-      if (!ended) link.process.kill();
-    }
+    if (!goesOn && !(await endsWithin(link.process, this.timeouts.softKill))) link.process.kill();
     link.connection.dispose();
     link.process.release();
     this.link = undefined;
     this.setState({ kind: 'absent' });
+  }
+
+  private get timeouts(): RuntimeTimeouts {
+    return { ...DEFAULT_TIMEOUTS, ...this.options.timeouts?.() };
   }
 
   private async ask<T>(request: (connection: MessageConnection) => Promise<Answer<T>>): Promise<T> {
@@ -244,46 +196,49 @@ export class RuntimeClient {
       await this.recovering;
       return this.connected();
     }
-    // The slot is cleared on failure too, so that the next call tries again.
+    return this.start(running);
+  }
+
+  /** One start at a time, whoever asks. The slot is cleared on failure too, so that the next call tries again. */
+  private start(running?: RuntimeProcess): Promise<Link> {
     this.starting ??= this.open(running).finally(() => (this.starting = undefined));
     return this.starting;
   }
 
   private async open(running?: RuntimeProcess): Promise<Link> {
     if (this.current.kind !== 'restarting') this.setState({ kind: 'starting' });
-    let process: RuntimeProcess | undefined;
+    const options: LinkOptions = {
+      settings: this.options.settings(),
+      timeouts: this.timeouts,
+      log: this.options.log,
+      listener: {
+        updated: (view) => this.remember(view),
+        logged: (entry) => this.onLogged.fire(entry),
+        deviceOpened: (device) => this.onDevice.fire(device),
+      },
+    };
     try {
-      process = running ?? (await this.findRunning());
-      const joined = process !== undefined;
-      process ??= await startProcess(this.options.program(), (line) => this.options.log('info', line));
-      const link: Link = { process, connection: process.connection, since: Date.now(), heard: Date.now() };
-      this.listen(link);
-      const greeting = await Promise.race([
-        link.connection.sendRequest(Messages.greet, { protocol: PROTOCOL_VERSION }),
-        process.gone.then((reason) => {
-          throw new Error(`The runtime did not start: ${reason}.`);
-        }),
-        delay(this.timeouts.start, undefined, { ref: false }).then(() => {
-          throw new Error(`The runtime did not answer within ${this.timeouts.start / 1000} s.`);
-        }),
-      ]);
-      await link.connection.sendRequest(Messages.configure, this.options.settings());
+      const found = running ?? (await this.findRunning());
+      const joined = found === undefined ? undefined : await this.join(found, options);
+      // Asked to join and nothing else: nothing is started instead.
+      if (joined === undefined && running !== undefined) throw new Error('There is no runtime to join.');
+      const { link, greeting } = joined ?? (await startLink(this.options.program(), options));
+      const { process } = link;
       this.link = link;
-      this.watch ??= setInterval(() => this.lookForHang(), Math.max(50, this.timeouts.hang / 10));
+      this.watch ??= setInterval(() => this.lookForHang(), WATCH_MS);
       this.watch.unref();
       void process.gone.then((reason) => this.lost(link, reason));
-      this.options.log('info', `The runtime ${joined ? 'was joined' : 'runs'} (process ${process.pid}).`);
+      this.options.log(
+        'info',
+        `The runtime ${joined === undefined ? 'runs' : 'was joined'} (process ${process.pid}).`,
+      );
       this.setState({ kind: 'ready', pid: process.pid });
-      for (const view of greeting.jobs) {
-        this.remember(view);
-        if (!hasEnded(view.state)) this.submitted.set(view.id, resubmission(view));
-      }
+      this.book.adopt(greeting.jobs);
       return link;
     } catch (error) {
-      process?.connection.dispose();
-      process?.kill();
       const reason = error instanceof Error ? error.message : String(error);
-      if (this.recovering === undefined) this.setState({ kind: 'broken', reason });
+      if (running !== undefined) this.setState({ kind: 'absent' });
+      else if (this.recovering === undefined) this.setState({ kind: 'broken', reason });
       throw new DeltaloomError('runtime-not-started', `The runtime process can't be started. ${reason}`, {
         remedy: 'See the log; the setting "deltaloom.runtime.node" names another Node.',
         cause: error,
@@ -291,84 +246,38 @@ export class RuntimeClient {
     }
   }
 
-  private async findRunning(): Promise<RuntimeProcess | undefined> {
-    for (const study of this.options.settings().studies) {
-      const found = await findAdvertised(study);
-      if (found === undefined) continue;
-      try {
-        return await joinProcess(found, this.timeouts.join);
-      } catch (error) {
-        this.options.log('warn', `The runtime left by another window can't be joined: ${String(error)}`);
-      }
+  private async join(found: RuntimeProcess, options: LinkOptions): Promise<GreetedLink | undefined> {
+    try {
+      return await joinLink(found, options);
+    } catch (error) {
+      this.options.log('warn', `The runtime left by another window can't be joined: ${String(error)}`);
+      return undefined;
     }
-    return undefined;
   }
 
-  private listen(link: Link): void {
-    const { connection } = link;
-    const heard = (): void => {
-      link.heard = Date.now();
-    };
-    connection.onNotification(Messages.heartbeat, heard);
-    connection.onNotification(Messages.updated, (view) => {
-      heard();
-      this.remember(view);
-    });
-    connection.onNotification(Messages.logged, (entry) => {
-      heard();
-      this.onLogged.fire(entry);
-    });
-    connection.onNotification(Messages.deviceOpened, (device) => this.onDevice.fire(device));
-    // Both are followed by the end of the process, which is where they are dealt with.
-    connection.onError(() => undefined);
-    connection.onClose(() => undefined);
-    connection.listen();
+  private findRunning(): Promise<RuntimeProcess | undefined> {
+    return findRunning(this.options.settings().studies, this.timeouts, this.options.log);
   }
 
   private remember(view: JobView): void {
-    const known = this.jobs.get(view.id);
-    // A job that was ended here (cancelled too late for the runtime) stays ended.
-    if (known !== undefined && hasEnded(known.state)) return;
-    const cancelling = known?.state === 'cancelling' && view.state === 'running';
-    const next: JobView = cancelling ? { ...view, state: 'cancelling' } : view;
-    this.jobs.set(view.id, next);
-    if (hasEnded(next.state)) {
-      this.submitted.delete(view.id);
-      if (next.state === 'done') this.restarts = 0;
-    }
-    this.onJob.fire(next);
-  }
-
-  private endHere(view: JobView, state: 'cancelled' | 'failed', error: JobError | null): void {
-    this.remember({ ...view, state, error, endedAt: Date.now() });
+    // A job that was done says that the runtime is well: its next crash is the first.
+    if (this.book.remember(view) && view.state === 'done') this.restarts = 0;
   }
 
   private lookForHang(): void {
     const { link } = this;
     if (link === undefined) return;
     // A queued job counts: a runtime that hangs at once may never get to say that it runs.
-    const busy = this.list().some(({ state }) => !hasEnded(state));
+    const busy = this.book.unfinished.length > 0;
     const silence = Date.now() - link.heard;
     if (!busy || silence < this.timeouts.hang) return;
     link.heard = Date.now();
     void this.endProcess(link, `it was silent for ${Math.round(silence / 1000)} s`);
   }
 
-  /** Soft, then hard. */
-  private async endProcess(link: Link, reason: string): Promise<void> {
+  private endProcess(link: Link, reason: string): Promise<void> {
     this.endReason = reason;
-    link.process.terminate();
-    const ended = await Promise.race([
-      link.process.gone.then(() => true),
-      delay(this.timeouts.softKill, false, { ref: false }),
-    ]);
-    if (!ended) link.process.kill();
-    await link.process.gone;
-  }
-
-  /** After a failed request: gives the end of the process a moment to be noticed. */
-  private async settled(link: Link): Promise<void> {
-    await Promise.race([link.process.gone, delay(1000, undefined, { ref: false })]);
+    return endProcess(link.process, this.timeouts.softKill);
   }
 
   private lost(link: Link, exit: string): void {
@@ -379,12 +288,12 @@ export class RuntimeClient {
     const reason = this.endReason ?? exit;
     this.endReason = undefined;
     if (Date.now() - link.since > this.timeouts.stable) this.restarts = 0;
-    for (const view of this.list()) {
-      if (view.state === 'cancelling') this.endHere(view, 'cancelled', null);
+    for (const view of this.book.list()) {
+      if (view.state === 'cancelling') this.book.end(view, 'cancelled');
     }
     this.lostReason = reason;
     this.options.log('error', `The runtime (process ${link.process.pid}) has gone: ${reason}.`);
-    if (this.submitted.size === 0) {
+    if (this.book.pending.length === 0) {
       this.setState({ kind: 'absent' });
       return;
     }
@@ -396,7 +305,7 @@ export class RuntimeClient {
     this.recovering = this.recover().finally(() => {
       this.recovering = undefined;
       // Lost again in the very moment in which the recovery ended.
-      const needed = this.link === undefined && this.submitted.size > 0;
+      const needed = this.link === undefined && this.book.pending.length > 0;
       if (needed && !this.disposed && this.current.kind !== 'broken') this.recoverIfNeeded();
     });
   }
@@ -413,9 +322,7 @@ export class RuntimeClient {
       await delay(pause, undefined, { ref: false });
       if (this.disposed) return;
       try {
-        this.starting ??= this.open().finally(() => (this.starting = undefined));
-        const link = await this.starting;
-        if (await this.handOver(link)) return;
+        if (await this.handOver(await this.start())) return;
       } catch (error) {
         this.options.log('error', error instanceof Error ? error.message : String(error));
       }
@@ -424,13 +331,12 @@ export class RuntimeClient {
 
   /** Submits the unfinished jobs to a new runtime; false if that one was lost meanwhile. */
   private async handOver(link: Link): Promise<boolean> {
-    for (const job of [...this.submitted.values()]) {
-      const attempts = this.jobs.get(job.id)?.attempts ?? job.attempts;
+    for (const job of this.book.pending) {
+      const attempts = this.book.get(job.id)?.attempts ?? job.attempts;
       try {
-        const view = await link.connection.sendRequest(Messages.submit, { ...job, attempts });
-        this.remember(view);
+        this.remember(await link.connection.sendRequest(Messages.submit, { ...job, attempts }));
       } catch {
-        await this.settled(link);
+        await endsWithin(link.process, SETTLE_MS);
         return this.link === link;
       }
     }
@@ -441,26 +347,15 @@ export class RuntimeClient {
     const times = this.timeouts.backOff.length;
     this.restarts = 0;
     this.setState({ kind: 'broken', reason });
-    for (const job of this.submitted.values()) {
-      if (!this.jobs.has(job.id)) this.jobs.set(job.id, unstarted(job, jobLogFile(job.study, job.id)));
-    }
-    this.submitted.clear();
-    for (const view of this.list().filter(({ state }) => !hasEnded(state))) {
-      this.endHere(view, 'failed', {
-        code: 'runtime-crashed',
-        message: `The runtime ended ${times + 1} times while it was at work: ${reason}.`,
-        remedy: 'Open the log of the job. Less memory (smaller batches) or another device may help.',
-      });
-    }
+    this.book.failAll({
+      code: 'runtime-crashed',
+      message: `The runtime ended ${times + 1} times while it was at work: ${reason}.`,
+      remedy: 'Open the log of the job. Less memory (smaller batches) or another device may help.',
+    });
   }
 
   private setState(state: ClientState): void {
     this.current = state;
     this.onState.fire(state);
   }
-}
-
-function resubmission(view: JobView): SubmittedJob {
-  const { id, study, request, priority, title, attempts, compute } = view;
-  return { id, study, request, priority, title, attempts, compute };
 }

@@ -3,12 +3,11 @@ import { evaluateCheckpoint } from './evaluate-run.js';
 import type { JobContext, JobOutcome, JobRequest } from './jobs.js';
 import { withStudyLock, type LockOptions } from './lock.js';
 import { pathOfMerge, runMerge } from './merge-run.js';
-import { matrixPath } from './paths.js';
+import { matrixPath, pathOfRunRecord } from './paths.js';
 import { runStudy } from './run-study.js';
 import { scoreMatrices } from './score-matrices.js';
 import { StudySession } from './session.js';
 import { checkpointAt, runTuneJob } from './tune-jobs.js';
-import { pathOfRun } from './tune-run.js';
 
 /** A process that is about to end its work holds the lock a little longer. */
 const GRACE_MS = 2000;
@@ -93,7 +92,7 @@ async function runEvaluateJob(
   const value = record.results[split];
   const shown = value === null ? 'undefined' : `${(value * 100).toFixed(1)}%`;
   return {
-    records: [pathOfRun(record)],
+    records: [pathOfRunRecord(record)],
     computed: reused ? 0 : 1,
     reused: reused ? 1 : 0,
     summary: `${task}: ${split} ${record.results.metric} ${shown}${reused ? ' (on record)' : ''}.`,

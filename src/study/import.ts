@@ -15,11 +15,10 @@ import { checkDelta } from './compute/check-delta.js';
 import { contentKey } from './content-key.js';
 import type { JobContext, JobOutcome } from './jobs.js';
 import { withStudyLock } from './lock.js';
-import { checkpointPath, matrixPath, resolveInStudy } from './paths.js';
+import { checkpointPath, matrixPath, pathOfRunRecord, resolveInStudy } from './paths.js';
 import type { RunRecord } from './records.js';
 import { StudySession } from './session.js';
 import { recordId } from './store.js';
-import { pathOfRun } from './tune-run.js';
 
 export interface ImportOptions {
   readonly deltaName: string;
@@ -113,7 +112,7 @@ async function importCheckpoints(
     const recorded = await session.store.readRun(task, id);
     if (recorded !== null && (await session.hasCheckpoint(recorded.checkpoint))) {
       reused++;
-      records.push(pathOfRun(recorded));
+      records.push(pathOfRunRecord(recorded));
       continue;
     }
     const tensors = await readForeignDelta(file);

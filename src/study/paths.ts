@@ -30,6 +30,11 @@ export function runRecordPath(task: string, id: string): string {
   return `${DATA_FOLDER}/runs/${fileNameOf(task)}/${fileNameOf(id)}.json`;
 }
 
+/** The same for a run, or whatever names one. */
+export function pathOfRunRecord({ task, id }: { readonly task: string; readonly id: string }): string {
+  return runRecordPath(task, id);
+}
+
 export function matrixPath(deltaName: string, method: ScoreMethod, granularity: Granularity): string {
   return `${DATA_FOLDER}/scores/${fileNameOf(deltaName)}/${method}.${granularity}.json`;
 }
@@ -59,6 +64,6 @@ export function resolveInStudy(directory: string, path: string): string {
 /** Relative to the study with forward slashes where it lies inside; else absolute. */
 export function relativeToStudy(directory: string, file: string): string {
   const inside = relative(resolve(directory), resolve(file));
-  if (inside.startsWith('..') || isAbsolute(inside)) return file;
+  if (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)) return file;
   return inside.split(sep).join('/');
 }

@@ -1,18 +1,17 @@
 import { DeltaloomError } from '../core/errors.js';
-import { isDeepStrictEqual } from 'node:util';
 import { tuningOf } from './configuration.js';
 import { canonicalJson } from './content-key.js';
 import type { CheckpointReference, MergeRecord, RunRecord } from './records.js';
-import type { StudySession } from './session.js';
-import { isOnRecord, planTune, type PlannedTune, type StartingPoint, type TuneRequest } from './tune-run.js';
+import { isOnRecord, planTune, type PlannedTune, type StartingPoint, type TuneRequest } from './plan-tune.js';
+import type { StudyFiles } from './study-files.js';
 
 /** The runs that the configuration asks for, and which recorded run serves as what. */
 
 /** A finished run whose checkpoint can be used. */
 export type FinishedRun = RunRecord & { readonly checkpoint: CheckpointReference };
 
-export function sourceTune(session: StudySession, task: string, deltaName: string): TuneRequest {
-  const { sources, initialisationSeed } = session.configuration;
+export function sourceTune(study: StudyFiles, task: string, deltaName: string): TuneRequest {
+  const { sources, initialisationSeed } = study.configuration;
   return {
     task,
     deltaName,
@@ -29,13 +28,13 @@ export function sourceTune(session: StudySession, task: string, deltaName: strin
 
 /** From random initialisation it starts where all sources started, so that the changes can be compared. */
 export function targetTune(
-  session: StudySession,
+  study: StudyFiles,
   task: string,
   deltaName: string,
   seed: number,
-  start: StartingPoint = { kind: 'random', seed: session.configuration.initialisationSeed },
+  start: StartingPoint = { kind: 'random', seed: study.configuration.initialisationSeed },
 ): TuneRequest {
-  const { targets } = session.configuration;
+  const { targets } = study.configuration;
   return {
     task,
     deltaName,
@@ -51,15 +50,15 @@ export function targetTune(
 }
 
 /** The first seed of the targets: its data are the probe, its run from random initialisation is the teacher. */
-export function firstTargetSeed(session: StudySession): number {
-  return session.configuration.targets.seeds[0] ?? 0;
+export function firstTargetSeed(study: StudyFiles): number {
+  return study.configuration.targets.seeds[0] ?? 0;
 }
 
 /** A source after k steps on the target (`euclidean`, `performance`). */
-export function stepTune(session: StudySession, source: FinishedRun, target: string): TuneRequest {
-  const { scores } = session.configuration;
+export function stepTune(study: StudyFiles, source: FinishedRun, target: string): TuneRequest {
+  const { scores } = study.configuration;
   const start = startFromRun(source);
-  const request = targetTune(session, target, source.deltaName, firstTargetSeed(session), start);
+  const request = targetTune(study, target, source.deltaName, firstTargetSeed(study), start);
   const { learningRates, batchSizes } = request.tuning;
   return {
     ...request,
@@ -87,8 +86,8 @@ export function startFromMerge({ id, label, checkpoint }: MergeRecord): Starting
 }
 
 /** A run with the key that the configuration asks for now, with its checkpoint in place. */
-async function recordedRun(session: StudySession, plan: PlannedTune): Promise<FinishedRun | null> {
-  const usable = await isOnRecord(session, { ...plan, testMissing: false }, { needsCheckpoint: true });
+async function recordedRun(study: StudyFiles, plan: PlannedTune): Promise<FinishedRun | null> {
+  const usable = await isOnRecord(study, { ...plan, testMissing: false }, { needsCheckpoint: true });
   return usable ? asFinished(plan.recorded) : null;
 }
 
@@ -100,12 +99,12 @@ function asFinished(run: RunRecord | null): FinishedRun | null {
 
 /** The target's few-shot delta from random initialisation that scores compare with. */
 export async function teacherRun(
-  session: StudySession,
+  study: StudyFiles,
   task: string,
   deltaName: string,
 ): Promise<FinishedRun | null> {
-  const request = { ...targetTune(session, task, deltaName, firstTargetSeed(session)), test: false };
-  return recordedRun(session, await planTune(session, request));
+  const request = { ...targetTune(study, task, deltaName, firstTargetSeed(study)), test: false };
+  return recordedRun(study, await planTune(study, request));
 }
 
 /**
@@ -115,7 +114,13 @@ export async function teacherRun(
 export class SourceFinder {
   private runs: Promise<readonly RunRecord[]> | null = null;
 
-  constructor(private readonly session: StudySession) {}
+  /** @param known the runs on record, where they have been read already */
+  constructor(
+    private readonly study: StudyFiles,
+    known?: readonly RunRecord[],
+  ) {
+    if (known !== undefined) this.runs = Promise.resolve(known);
+  }
 
   async find(task: string, deltaName: string, { exact }: { exact: boolean }): Promise<FinishedRun | null> {
     const planned = await this.planned(task, deltaName);
@@ -139,8 +144,8 @@ export class SourceFinder {
   private async planned(task: string, deltaName: string): Promise<FinishedRun | null> {
     try {
       return await recordedRun(
-        this.session,
-        await planTune(this.session, sourceTune(this.session, task, deltaName)),
+        this.study,
+        await planTune(this.study, sourceTune(this.study, task, deltaName)),
       );
     } catch (error) {
       // A source that was imported may have no data here.
@@ -150,9 +155,9 @@ export class SourceFinder {
   }
 
   private async others(task: string, deltaName: string): Promise<FinishedRun[]> {
-    this.runs ??= this.session.store.readRuns().then(({ records }) => records);
-    const delta = canonicalJson(this.session.delta(deltaName));
-    const backbone = await this.session.backboneFingerprint();
+    this.runs ??= this.study.store.readRuns().then(({ records }) => records);
+    const delta = canonicalJson(this.study.delta(deltaName));
+    const backbone = await this.study.backboneFingerprint();
     const candidates = (await this.runs)
       .filter(
         (run) =>
@@ -168,7 +173,7 @@ export class SourceFinder {
     const usable: FinishedRun[] = [];
     for (const run of candidates) {
       const finished = asFinished(run);
-      if (finished !== null && (await this.session.hasCheckpoint(run.checkpoint))) usable.push(finished);
+      if (finished !== null && (await this.study.hasCheckpoint(run.checkpoint))) usable.push(finished);
     }
     return usable;
   }
@@ -181,18 +186,4 @@ export class SourceFinder {
 
 function isImported(run: RunRecord): boolean {
   return run.role === 'source' && run.tuning === null;
-}
-
-/** What of a recorded run's inputs differs from what the configuration asks for now; for people. */
-export function stalenessOf(run: RunRecord, plan: PlannedTune): string[] {
-  const reasons: string[] = [];
-  if (run.inputs.backbone !== plan.inputs.backbone) reasons.push('the backbone changed');
-  for (const split of ['train', 'dev']) {
-    if (run.inputs.data[split] !== plan.inputs.data[split]) reasons.push(`the ${split} data changed`);
-  }
-  if (run.inputs.initial !== plan.inputs.initial) reasons.push('its initialisation changed');
-  if (!isDeepStrictEqual(run.tuning, plan.request.tuning)) reasons.push('the tuning settings changed');
-  if (run.shots !== plan.request.shots) reasons.push('the number of shots changed');
-  if (run.seed !== plan.request.seed) reasons.push('the seed changed');
-  return reasons;
 }

@@ -4,22 +4,15 @@ import type { JobOutcome } from './jobs.js';
 import { mergeChoices, methodsInUse, type MergeBy } from './merge-choices.js';
 import { pathOfMerge, runMerge } from './merge-run.js';
 import { Pace } from './pace.js';
+import { matrixPath, pathOfRunRecord } from './paths.js';
+import { isOnRecord, planTune, stepsOf, type PlannedTune, type TuneRequest } from './plan-tune.js';
 import { SourceFinder, sourceTune, startFromMerge, targetTune } from './planned-runs.js';
 import type { MergeRecord } from './records.js';
 import { requestedMatrices } from './scoring/index.js';
 import { scoreMatrices } from './score-matrices.js';
 import type { StudySession } from './session.js';
 import { describeTune } from './tune-jobs.js';
-import {
-  isOnRecord,
-  pathOfRun,
-  planTune,
-  runTune,
-  stepsOf,
-  type PlannedTune,
-  type TuneRequest,
-} from './tune-run.js';
-import { matrixPath } from './paths.js';
+import { runTune } from './tune-run.js';
 
 /** What can't serve one merge and says nothing about the others. */
 const NO_MERGE = new Set([
@@ -108,7 +101,7 @@ class StudyRun {
       if (found === null) {
         missing.push(sourceTune(this.session, task, deltaName));
       } else {
-        this.records.push(pathOfRun(found));
+        this.records.push(pathOfRunRecord(found));
         this.counts.reused++;
       }
     }
@@ -125,7 +118,7 @@ class StudyRun {
       const plan = await planTune(this.session, request);
       if (await isOnRecord(this.session, plan, { needsCheckpoint: needsCheckpoint(request) })) {
         this.counts.reused++;
-        this.records.push(pathOfRun({ task: request.task, id: plan.id }));
+        this.records.push(pathOfRunRecord({ task: request.task, id: plan.id }));
       } else {
         plans.push(plan);
       }
@@ -148,7 +141,7 @@ class StudyRun {
           });
         });
         this.counts.tunings++;
-        this.records.push(pathOfRun(run));
+        this.records.push(pathOfRunRecord(run));
       });
       pace.finish(stepsOf(request));
     }

@@ -16,7 +16,8 @@ import type {
 } from './scoring/index.js';
 import { scoreStudy } from './scoring/index.js';
 import type { StudySession } from './session.js';
-import { isOnRecord, planTune, runTune } from './tune-run.js';
+import { isOnRecord, planTune } from './plan-tune.js';
+import { runTune } from './tune-run.js';
 
 export interface ScoreRequest {
   readonly deltaName: string;

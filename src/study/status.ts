@@ -4,12 +4,13 @@ import { DeltaloomError } from '../core/errors.js';
 import type { JobContext } from './jobs.js';
 import { lockHolder, type LockHolder } from './lock.js';
 import { methodsInUse } from './merge-choices.js';
-import { SourceFinder, sourceTune, stalenessOf, targetTune } from './planned-runs.js';
-import type { RunRecord } from './records.js';
+import { mergeRecordPath, pathOfRunRecord } from './paths.js';
+import { SourceFinder, targetTune } from './planned-runs.js';
+import type { MergeRecord, RunRecord } from './records.js';
 import { scoringRequest } from './score-matrices.js';
 import { StudySession } from './session.js';
 import { readSnapshot } from './snapshot.js';
-import { isOnRecord, planTune, type TuneRequest } from './tune-run.js';
+import { judgeRequest, judgeSource, reasonOf, staleRecords, type StaleRecords } from './staleness.js';
 
 export type PieceState = 'done' | 'stale' | 'missing' | 'failed' | 'cancelled';
 
@@ -38,6 +39,7 @@ export async function studyStatus(directory: string, seed?: number): Promise<Stu
   };
   const session = await StudySession.open(directory, idle, seed);
   const { runs, merges, problems } = await readSnapshot(directory);
+  const stale = await staleRecords(session, { runs, merges });
   const deltas = [];
   for (const deltaName of Object.keys(session.configuration.deltas)) {
     const own = runs.filter((run) => run.deltaName === deltaName);
@@ -47,11 +49,11 @@ export async function studyStatus(directory: string, seed?: number): Promise<Stu
         await sourceStatus(session, own, deltaName),
         await targetStatus(session, own, deltaName),
         ...(await cellStatus(session, deltaName)),
-        counted(
-          'merges',
-          merges.filter((merge) => merge.deltaName === deltaName).map(({ label }) => done(label)),
+        mergeStatus(
+          merges.filter((merge) => merge.deltaName === deltaName),
+          stale,
         ),
-        mergedTargets(own),
+        mergedTargets(own, stale),
       ],
     });
   }
@@ -80,10 +82,11 @@ async function sourceStatus(
   const finder = new SourceFinder(session);
   const pieces: Piece[] = [];
   for (const task of sourceTasks(session.configuration, session.tasks)) {
-    const exact = await finder.find(task, deltaName, { exact: true }).catch(passOver);
-    pieces.push(
-      exact === null ? await pieceOf(session, runs, sourceTune(session, task, deltaName)) : done(task),
-    );
+    const judged = await judgeSource(session, finder, runs, task, deltaName);
+    pieces.push({
+      name: judged.state === 'done' ? task : nameOf(task, session.configuration.sources.seed),
+      ...judged,
+    });
   }
   return counted('sources', pieces);
 }
@@ -97,53 +100,36 @@ async function targetStatus(
   const pieces: Piece[] = [];
   for (const task of targetTasks(configuration, tasks)) {
     for (const seed of configuration.targets.seeds) {
-      pieces.push(await pieceOf(session, runs, targetTune(session, task, deltaName, seed)));
+      const judged = await judgeRequest(session, runs, targetTune(session, task, deltaName, seed));
+      pieces.push({ name: nameOf(task, seed), ...judged });
     }
   }
   return counted('targets from random', pieces);
 }
 
-function mergedTargets(runs: readonly RunRecord[]): PieceStatus {
+function mergedTargets(runs: readonly RunRecord[], stale: StaleRecords): PieceStatus {
   const pieces = runs
     .filter(({ role, initialisation }) => role === 'target' && initialisation.kind === 'merge')
-    .map((run) => ({ name: `${run.task} ${run.id}`, state: run.status, reason: reasonOf(run) }));
+    .map((run): Piece => {
+      const why = stale.get(pathOfRunRecord(run));
+      const name = `${run.task} ${run.id}`;
+      return why === undefined
+        ? { name, state: run.status, reason: reasonOf(run) }
+        : { name, state: 'stale', reason: why };
+    });
   return counted('targets from merges', pieces);
 }
 
-/** What stands against a tuning that was asked for. */
-async function pieceOf(
-  session: StudySession,
-  runs: readonly RunRecord[],
-  request: TuneRequest,
-): Promise<Piece> {
-  const name = `${request.task} seed ${request.seed}`;
-  try {
-    const plan = await planTune(session, request);
-    if (await isOnRecord(session, plan, { needsCheckpoint: false })) return done(name);
-    if (plan.recorded !== null && plan.recorded.status !== 'done') {
-      return { name, state: plan.recorded.status, reason: reasonOf(plan.recorded) };
-    }
-    const earlier = runs.find(
-      (run) =>
-        run.task === request.task &&
-        run.role === request.role &&
-        run.kind === 'tune' &&
-        run.seed === request.seed &&
-        run.initialisation.kind === request.start.kind &&
-        run.status === 'done',
-    );
-    if (earlier === undefined) return { name, state: 'missing', reason: '' };
-    const reasons = stalenessOf(earlier, plan);
-    return { name, state: 'stale', reason: reasons.join(', ') || 'its inputs changed' };
-  } catch (error) {
-    if (!(error instanceof DeltaloomError)) throw error;
-    return { name, state: 'failed', reason: error.line };
-  }
+function mergeStatus(merges: readonly MergeRecord[], stale: StaleRecords): PieceStatus {
+  const pieces = merges.map(({ target, id, label }): Piece => {
+    const why = stale.get(mergeRecordPath(target, id));
+    return why === undefined ? done(label) : { name: `${target} by ${label}`, state: 'stale', reason: why };
+  });
+  return counted('merges', pieces);
 }
 
-function reasonOf({ status, error }: RunRecord): string {
-  if (error !== undefined) return `${error.message} ${error.remedy ?? ''}`.trim();
-  return status === 'cancelled' ? 'stopped; the same command continues' : '';
+function nameOf(task: string, seed: number): string {
+  return `${task} seed ${seed}`;
 }
 
 async function cellStatus(session: StudySession, deltaName: string): Promise<PieceStatus[]> {
@@ -174,9 +160,4 @@ async function cellStatus(session: StudySession, deltaName: string): Promise<Pie
         })),
     ),
   );
-}
-
-function passOver(error: unknown): null {
-  if (error instanceof DeltaloomError) return null;
-  throw error;
 }

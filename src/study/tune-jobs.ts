@@ -3,21 +3,20 @@ import { nameOfForeignCheckpoint } from './checkpoints.js';
 import type { TuningSettings } from './configuration.js';
 import type { JobOutcome, JobRequest } from './jobs.js';
 import { Pace } from './pace.js';
-import { relativeToStudy } from './paths.js';
-import { sourceTune, startFromMerge, targetTune } from './planned-runs.js';
-import type { CheckpointReference } from './records.js';
-import type { EvaluatedCheckpoint } from './evaluate-run.js';
-import type { StudySession } from './session.js';
+import { pathOfRunRecord, relativeToStudy } from './paths.js';
 import {
   isOnRecord,
-  pathOfRun,
   planTune,
-  runTune,
   stepsOf,
   type PlannedTune,
   type StartingPoint,
   type TuneRequest,
-} from './tune-run.js';
+} from './plan-tune.js';
+import { sourceTune, startFromMerge, targetTune } from './planned-runs.js';
+import type { CheckpointReference } from './records.js';
+import type { EvaluatedCheckpoint } from './evaluate-run.js';
+import type { StudySession } from './session.js';
+import { runTune } from './tune-run.js';
 import { stat } from 'node:fs/promises';
 
 type TuneJob = Extract<JobRequest, { kind: 'tune' }>;
@@ -31,7 +30,7 @@ export async function runTuneJob(session: StudySession, job: TuneJob): Promise<J
     const plan = await planTune(session, request);
     if (await isOnRecord(session, plan, { needsCheckpoint: true })) {
       reused++;
-      records.push(pathOfRun({ task: request.task, id: plan.id }));
+      records.push(pathOfRunRecord({ task: request.task, id: plan.id }));
     } else {
       plans.push(plan);
     }
@@ -56,7 +55,7 @@ export async function runTuneJob(session: StudySession, job: TuneJob): Promise<J
       });
     });
     pace.finish(stepsOf(request));
-    records.push(pathOfRun(run));
+    records.push(pathOfRunRecord(run));
     const { metric, dev, test } = run.results;
     best = `${run.task}: dev ${metric} ${percent(dev)}${run.results.testExamples === null ? '' : `, test ${percent(test)}`}`;
   }

@@ -1,12 +1,22 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Tensor } from '../../src/core/tensor.js';
 import { encodeSafetensors } from '../../src/formats/safetensors.js';
 import { studySchema, type StudyConfiguration } from '../../src/study/configuration.js';
 import { checkpointPath, matrixPath, mergeRecordPath, runRecordPath } from '../../src/study/paths.js';
-import type { MergeRecord, Provenance, RunRecord, ScoreMatrix } from '../../src/study/records.js';
+import { planTune } from '../../src/study/plan-tune.js';
+import type {
+  CheckpointReference,
+  MergeRecord,
+  Provenance,
+  RunRecord,
+  ScoreMatrix,
+} from '../../src/study/records.js';
 import type { StudySnapshot, TaskEntry } from '../../src/study/snapshot.js';
+import { requestOf } from '../../src/study/staleness.js';
+import { StudyFiles } from '../../src/study/study-files.js';
 
 /**
  * Studies made for tests: realistic records (every number from a seedless hash, so that they never change) of any size,
@@ -298,17 +308,59 @@ export function makeDelta(text: string): Map<string, Tensor> {
   return tensors;
 }
 
-/** Writes a study to a folder: configuration, data, records and weights. */
+/**
+ * Writes a study to a folder: configuration, data, records and weights. Where it has a backbone, its records say that they
+ * were made from it, from these data and with these settings; a record of another delta than the study's own stays stale.
+ */
 export async function writeStudy(
   directory: string,
   records: MadeStudy = makeRecords(),
   settings: Readonly<Record<string, unknown>> = {},
 ): Promise<void> {
-  const write = async (file: string, content: string | Buffer): Promise<void> => {
+  await writeInputs(directory, records, settings);
+  const { runs, merges, matrices } = existsSync(path.join(directory, 'backbone', 'config.json'))
+    ? await settleRecords(directory, records)
+    : records;
+  const write = writerIn(directory);
+  for (const run of runs) await write(runRecordPath(run.task, run.id), JSON.stringify(run, null, 2));
+  for (const merge of merges) {
+    await write(mergeRecordPath(merge.target, merge.id), JSON.stringify(merge, null, 2));
+  }
+  for (const matrix of matrices) {
+    await write(
+      matrixPath(matrix.deltaName, matrix.method, matrix.granularity),
+      JSON.stringify(matrix, null, 2),
+    );
+  }
+  for (const { checkpoint } of [...runs, ...merges]) {
+    if (checkpoint !== null) await write(checkpoint.path, encodeWeights(checkpoint.path));
+  }
+}
+
+/** The text decides the values: a checkpoint's path, since its hash is the hash of these bytes. */
+function encodeWeights(text: string): Buffer {
+  const delta = { type: 'adapter', size: 4, nonlinearity: 'silu', placement: ['feed-forward'] };
+  return Buffer.from(
+    encodeSafetensors(makeDelta(text), {
+      metadata: { format: 'deltaloom/delta', delta: JSON.stringify(delta) },
+    }),
+  );
+}
+
+function writerIn(directory: string): (file: string, content: string | Buffer) => Promise<void> {
+  return async (file, content) => {
     const absolute = path.join(directory, file);
     await mkdir(path.dirname(absolute), { recursive: true });
     await writeFile(absolute, content);
   };
+}
+
+async function writeInputs(
+  directory: string,
+  records: MadeStudy,
+  settings: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const write = writerIn(directory);
   const { version, name, backbone, tasks, groups, metrics } = CONFIGURATION;
   const configuration = {
     version,
@@ -332,36 +384,49 @@ export async function writeStudy(
       }
     }
   }
-  for (const run of records.runs) await write(runRecordPath(run.task, run.id), JSON.stringify(run, null, 2));
-  for (const merge of records.merges) {
-    await write(mergeRecordPath(merge.target, merge.id), JSON.stringify(merge, null, 2));
-  }
-  for (const matrix of records.matrices) {
-    await write(
-      matrixPath(matrix.deltaName, matrix.method, matrix.granularity),
-      JSON.stringify(matrix, null, 2),
-    );
-  }
-  for (const { checkpoint } of [...records.runs, ...records.merges]) {
-    if (checkpoint === null) continue;
-    await write(
-      checkpoint.path,
-      encodeSafetensors(makeDelta(checkpoint.sha256), {
-        metadata: {
-          format: 'deltaloom/delta',
-          delta: JSON.stringify({
-            type: 'adapter',
-            size: 4,
-            nonlinearity: 'silu',
-            placement: ['feed-forward'],
-          }),
-        },
-      }),
-    );
-  }
 }
 
-/** A T5 of 70,000 parameters that really computes: the committed part of the golden values. */
+/** The records as the study itself would have made them: names, keys, input hashes and checkpoint hashes hold. */
+async function settleRecords(directory: string, records: MadeStudy): Promise<MadeStudy> {
+  const study = await StudyFiles.read(directory);
+  const hashOfWeights = (checkpoint: CheckpointReference): CheckpointReference => {
+    const bytes = encodeWeights(checkpoint.path);
+    return { ...checkpoint, sha256: createHash('sha256').update(bytes).digest('hex'), bytes: bytes.length };
+  };
+  const settled = new Map<string, RunRecord>();
+  const settle = async (run: RunRecord, merges: readonly MergeRecord[]): Promise<void> => {
+    const { sources, targets } = study.configuration;
+    const checkpoint = run.checkpoint === null ? null : hashOfWeights(run.checkpoint);
+    const known = { ...run, checkpoint, tuning: run.role === 'source' ? sources.tuning : targets.tuning };
+    const request = requestOf(known, { runs: [...settled.values()], merges });
+    const own = JSON.stringify(run.delta) === JSON.stringify(study.configuration.deltas[run.deltaName]);
+    if (request === null) throw new Error(`${run.id} is no tuning.`);
+    const { id, key, inputs, data } = await planTune(study, { ...request, test: run.role === 'target' });
+    const results = { ...run.results, metric: study.metric(run.task) };
+    const made = { ...known, inputs, dataSeed: data.data.seed, results };
+    settled.set(`${run.task}/${run.id}`, own ? { ...made, id, key } : made);
+  };
+  for (const run of records.runs.filter(({ role }) => role === 'source')) await settle(run, []);
+  const merges = records.merges.map((merge) => ({
+    ...merge,
+    checkpoint: hashOfWeights(merge.checkpoint),
+    sources: merge.sources.map((source) => {
+      const now = settled.get(`${source.task}/${source.id}`);
+      return { ...source, id: now?.id ?? source.id, sha256: now?.checkpoint?.sha256 ?? source.sha256 };
+    }),
+  }));
+  for (const run of records.runs.filter(({ role }) => role !== 'source')) {
+    const { initialisation } = run;
+    const merge =
+      initialisation.kind === 'merge' ? merges.find(({ id }) => id === initialisation.id) : undefined;
+    const start =
+      merge === undefined ? initialisation : { ...initialisation, sha256: merge.checkpoint.sha256 };
+    await settle({ ...run, initialisation: start }, merges);
+  }
+  return { ...records, runs: [...settled.values()], merges };
+}
+
+/** A T5 of 70,000 parameters that really computes: the committed part of the golden values. Write it before the study. */
 export async function writeTinyBackbone(project: string, directory: string): Promise<void> {
   const golden = path.join(project, 'test', 'fixtures', 'golden');
   const target = path.join(directory, 'backbone');
@@ -385,8 +450,6 @@ export const QUICK_SETTINGS = {
     tuning: { steps: 60, validateEvery: 10, logEvery: 5, patience: 0, dropout: 0 },
   },
   sources: {
-    shots: 16,
-    dataSeed: 13,
     tuning: { steps: 100_000, validateEvery: 10, logEvery: 5, patience: 0, dropout: 0 },
   },
 };

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { runRecordPath } from '../../src/study/paths.js';
 import type { JobView } from '../../src/runtime/protocol.js';
 import type { Study } from '../../src/extension/services.js';
 import {
@@ -15,6 +16,9 @@ import { collectRow, markdownText } from '../../src/extension/tree/rows.js';
 import { collectStudyIndex } from '../../src/extension/tree/study-index.js';
 import { makeLargeRecords, makeRecords, makeSnapshot, weightsOnDisk, type MadeStudy } from './make-study.js';
 
+const STALE = new Map([
+  [runRecordPath('movies', 'lora-source-old'), "the settings of the delta 'lora' changed"],
+]);
 const NOW = Date.parse('2026-03-05T10:00:00.000Z');
 
 function indexed(
@@ -25,7 +29,7 @@ function indexed(
   const snapshot = makeSnapshot(records, directory);
   // The tree never touches the URI: only VS Code does.
   const study = { directory, name: 'Two families', snapshot } as unknown as Study;
-  return { study, index: collectStudyIndex(snapshot, weights) };
+  return { study, index: collectStudyIndex(snapshot, weights, STALE) };
 }
 
 function outline(
@@ -135,7 +139,9 @@ describe('the tree', () => {
       context,
     );
     expect(stale).toMatchObject({ decoration: 'stale', icon: 'history' });
-    expect(stale.accessibleLabel).toContain("settings of the delta 'lora' were changed");
+    expect(stale.accessibleLabel).toContain(
+      "Stale: the settings of the delta 'lora' changed. Tune again to bring it up to date.",
+    );
     const failed = collectRow(
       find([indexed()], (node) => node.kind === 'checkpoint' && node.checkpoint.state === 'failed'),
       context,
@@ -167,7 +173,7 @@ describe('the tree', () => {
       (node) => node.kind === 'checkpoint' && node.checkpoint.run.role === 'target',
     );
     const id = source.kind === 'checkpoint' ? source.checkpoint.run.id : '';
-    const context = { now: NOW, jobs: [], checked: new Set([`movies/${id}`]) };
+    const context = { now: NOW, jobs: [], checked: new Set([`/study\nmovies/${id}`]) };
     expect(collectRow(source, context).checked).toBe(true);
     expect(collectRow(target, context).checked).toBeUndefined();
   });

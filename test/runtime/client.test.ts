@@ -4,7 +4,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { RuntimeClient, type ClientState, type RuntimeTimeouts } from '../../src/runtime/client.js';
+import type { ClientState, RuntimeTimeouts } from '../../src/runtime/client-options.js';
+import { RuntimeClient } from '../../src/runtime/client.js';
 import { advertisementFile } from '../../src/runtime/discovery.js';
 import type { JobView, SubmittedJob } from '../../src/runtime/protocol.js';
 
@@ -53,7 +54,7 @@ function makeClient(options: Options = {}) {
       studies: [study],
     }),
     log: (_level, line) => lines.push(line),
-    timeouts: { backOff: [10, 20, 30], ...options.timeouts },
+    timeouts: () => ({ backOff: [10, 20, 30], ...options.timeouts }),
   });
   client.onState.on((state) => {
     states.push(state);

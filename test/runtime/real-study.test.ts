@@ -14,8 +14,8 @@ let client: RuntimeClient;
 beforeAll(async () => {
   study = await mkdtemp(path.join(os.tmpdir(), 'deltaloom-real-'));
   const nothing = { ...makeRecords(), runs: [], merges: [], matrices: [] };
-  await writeStudy(study, nothing, QUICK_SETTINGS);
   await writeTinyBackbone(project, study);
+  await writeStudy(study, nothing, QUICK_SETTINGS);
   client = new RuntimeClient({
     program: () => ({
       command: process.execPath,
@@ -24,7 +24,7 @@ beforeAll(async () => {
     }),
     settings: () => ({ outliveWindow: false, memoryLimit: 0, studies: [study] }),
     log: () => undefined,
-    timeouts: { start: 120_000, backOff: [10, 10, 10] },
+    timeouts: () => ({ start: 120_000, backOff: [10, 10, 10] }),
   });
 });
 afterAll(async () => {

@@ -13,8 +13,8 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
 
   beforeAll(async () => {
     folder = await mkdtemp(path.join(os.tmpdir(), 'deltaloom-tree-'));
-    await writeStudy(folder, makeRecords(), QUICK_SETTINGS);
     await writeTinyBackbone(PROJECT_ROOT, folder);
+    await writeStudy(folder, makeRecords(), QUICK_SETTINGS);
     workbench = await Workbench.launch({ folder });
     workbench.page.setDefaultTimeout(90_000);
     await workbench.openView('Deltaloom');

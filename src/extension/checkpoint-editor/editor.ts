@@ -17,7 +17,7 @@ import { CHECKPOINT_EDITOR } from '../identifiers.js';
 import type { Services } from '../services.js';
 import { STRINGS } from '../strings.js';
 import { comparedWith } from './checkpoint-uri.js';
-import { renderMessage, renderPage } from './page.js';
+import { renderMessage, renderPage, renderRecord } from './page.js';
 
 /** Shows a delta checkpoint read-only. The file is read in the runtime: norms of millions of numbers are work. */
 export class CheckpointEditor implements CustomReadonlyEditorProvider {
@@ -41,7 +41,11 @@ export class CheckpointEditor implements CustomReadonlyEditorProvider {
     const watcher = workspace.createFileSystemWatcher(new RelativePattern(folder, path.basename(uri.fsPath)));
     watcher.onDidChange(() => void show());
     watcher.onDidCreate(() => void show());
-    panel.onDidDispose(() => void watcher.dispose());
+    const trusted = workspace.onDidGrantWorkspaceTrust(() => void show());
+    panel.onDidDispose(() => {
+      watcher.dispose();
+      trusted.dispose();
+    });
     await show();
   }
 
@@ -50,6 +54,11 @@ export class CheckpointEditor implements CustomReadonlyEditorProvider {
     const nonce = randomBytes(16).toString('base64');
     const fileName = path.basename(uri.fsPath);
     const other = comparedWith(uri);
+    if (!this.services.trusted()) {
+      // What the study's records say can be browsed; reading the file needs the runtime process.
+      webview.html = renderRecord(fileName, this.recordOf(uri.fsPath), STRINGS.editor.untrusted, nonce);
+      return;
+    }
     webview.html = renderMessage(fileName, STRINGS.editor.reading, nonce);
     try {
       const summary = await this.services.jobs.inspect({

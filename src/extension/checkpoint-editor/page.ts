@@ -1,3 +1,4 @@
+import type { DeltaSettings } from '../../core/delta-settings.js';
 import type { CheckpointSummary, LayerSummary, TensorSummary } from '../../runtime/protocol.js';
 import type { MergeRecord, RunRecord } from '../../study/records.js';
 import { STRINGS } from '../strings.js';
@@ -23,7 +24,10 @@ export function renderPage(page: CheckpointPage, nonce: string): string {
     ['Parameters', summary.parameters.toLocaleString('en')],
   ];
   const sections = [
-    section(STRINGS.editor.settings, table([...facts, ...settingsOf(summary, record)])),
+    section(
+      STRINGS.editor.settings,
+      table([...facts, ...settingsOf(summary.settings ?? record?.delta ?? null)]),
+    ),
     record === undefined ? '' : section(STRINGS.editor.provenance, table(provenanceOf(record))),
     record === undefined && Object.keys(summary.metadata).length > 0
       ? section(STRINGS.editor.metadata, table(Object.entries(summary.metadata)))
@@ -41,16 +45,30 @@ export function renderPage(page: CheckpointPage, nonce: string): string {
   return document(fileName, `<h1>${escape(fileName)}</h1>${subtitle}${sections.join('')}`, nonce);
 }
 
+/** What is known of a checkpoint without reading it, and why it was not read. */
+export function renderRecord(
+  fileName: string,
+  record: RunRecord | MergeRecord | undefined,
+  note: string,
+  nonce: string,
+): string {
+  const sections =
+    record === undefined
+      ? []
+      : [
+          section(STRINGS.editor.settings, table(settingsOf(record.delta))),
+          section(STRINGS.editor.provenance, table(provenanceOf(record))),
+        ];
+  const heading = `<h1>${escape(fileName)}</h1><p role="status">${escape(note)}</p>`;
+  return document(fileName, `${heading}${sections.join('')}`, nonce);
+}
+
 /** While the file is being read, and when it can't be. */
 export function renderMessage(title: string, message: string, nonce: string): string {
   return document(title, `<h1>${escape(title)}</h1><p role="status">${escape(message)}</p>`, nonce);
 }
 
-function settingsOf(
-  summary: CheckpointSummary,
-  record: RunRecord | MergeRecord | undefined,
-): [string, string][] {
-  const settings = summary.settings ?? record?.delta ?? null;
+function settingsOf(settings: DeltaSettings | null): [string, string][] {
   if (settings === null) return [];
   return Object.entries(settings).map(([name, value]) => [
     name === 'type' ? 'Delta' : words(name),

@@ -72,6 +72,7 @@ export async function dropOnto(
   dragged: Draggable,
   target: TreeNode,
 ): Promise<void> {
+  if (!environment.services.trusted()) throw new DeltaloomError('untrusted', STRINGS.messages.untrusted);
   const owner = ownerOf(environment, dragged.study.directory);
   const path = pathOfWeights(dragged);
   const deltaName =

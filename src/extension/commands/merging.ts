@@ -2,7 +2,7 @@ import { DeltaloomError } from '../../core/errors.js';
 import { COMMANDS } from '../identifiers.js';
 import { STRINGS } from '../strings.js';
 import { formatMergeLabel } from '../tree/labels.js';
-import type { CheckpointNode, IndexedStudy } from '../tree/nodes.js';
+import { checkKey, type CheckpointNode, type IndexedStudy } from '../tree/nodes.js';
 import type { CommandEnvironment, CommandTable } from './environment.js';
 import {
   collectMergeRules,
@@ -152,13 +152,7 @@ export function agreeingSources(nodes: readonly CheckpointNode[]): {
 }
 
 function unique(nodes: readonly CheckpointNode[]): CheckpointNode[] {
-  const byKey = new Map(
-    nodes.map((node) => [
-      `${node.study.directory}\n${node.checkpoint.run.task}/${node.checkpoint.run.id}`,
-      node,
-    ]),
-  );
-  return [...byKey.values()];
+  return [...new Map(nodes.map((node) => [checkKey(node), node])).values()];
 }
 
 function sourcesExist({ index }: IndexedStudy): boolean {

@@ -1,5 +1,7 @@
 import type { JobView } from '../../runtime/protocol.js';
-import type { NotificationLevel } from '../settings.js';
+
+export const NOTIFICATION_LEVELS = ['unseen', 'failures', 'never'] as const;
+export type NotificationLevel = (typeof NOTIFICATION_LEVELS)[number];
 
 /** Whether the end of a job deserves a notification. */
 export type Announcement = 'none' | 'done' | 'failed';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { EventEmitter, type Disposable } from 'vscode';
 import { DeltaloomError } from '../../core/errors.js';
 import type { DeviceReport } from '../../engine/contract.js';
-import { DEFAULT_TIMEOUTS, RuntimeClient } from '../../runtime/client.js';
+import { RuntimeClient } from '../../runtime/client.js';
 import type { RuntimeProgram } from '../../runtime/process.js';
 import {
   hasEnded,
@@ -48,7 +48,7 @@ export class EditorJobs implements RuntimeJobs, Disposable {
         };
       },
       log: options.log,
-      timeouts: { ...DEFAULT_TIMEOUTS, hang: readSettings().hangTimeout * 1000 },
+      timeouts: () => ({ hang: readSettings().hangTimeout * 1000 }),
     });
     this.client.onJob.on((view) => this.updated.fire(view));
     this.client.onState.on((state) => this.stateChanged.fire(state));
@@ -76,7 +76,7 @@ export class EditorJobs implements RuntimeJobs, Disposable {
   }
 
   async submit(studyDirectory: string, request: JobRequest, options: SubmitOptions = {}): Promise<JobView> {
-    if (!this.options.trusted()) throw new DeltaloomError('untrusted', STRINGS.messages.untrusted);
+    this.requireTrust();
     const { device, threads } = readSettings();
     const id = newJobId(request.kind);
     const own = { quiet: options.quiet ?? false };
@@ -112,29 +112,38 @@ export class EditorJobs implements RuntimeJobs, Disposable {
     return this.client.list().filter(({ state }) => !hasEnded(state));
   }
 
-  devices(): Promise<readonly DeviceReport[]> {
+  async devices(): Promise<readonly DeviceReport[]> {
+    this.requireTrust();
     return this.client.devices();
   }
 
-  check(studyDirectory: string): Promise<readonly StudyProblem[]> {
+  async check(studyDirectory: string): Promise<readonly StudyProblem[]> {
+    this.requireTrust();
     return this.client.check(studyDirectory);
   }
 
-  inspect(params: InspectParams): Promise<CheckpointSummary> {
+  async inspect(params: InspectParams): Promise<CheckpointSummary> {
+    this.requireTrust();
     return this.client.inspect(params);
   }
 
-  restart(): Promise<void> {
+  async restart(): Promise<void> {
+    this.requireTrust();
     return this.client.restart();
   }
 
-  /** Joins a runtime that another window left, if there is one. */
-  joinIfRunning(): Promise<boolean> {
-    return this.client.joinIfRunning();
+  /** Joins a runtime that another window left, if there is one and the workspace is trusted. */
+  async joinIfRunning(): Promise<boolean> {
+    return this.options.trusted() && this.client.joinIfRunning();
   }
 
   settingsChanged(): Promise<void> {
     return this.client.configure();
+  }
+
+  /** Whatever needs the runtime process comes through here: in an untrusted workspace none is started or joined. */
+  private requireTrust(): void {
+    if (!this.options.trusted()) throw new DeltaloomError('untrusted', STRINGS.messages.untrusted);
   }
 
   /** What `deactivate` waits for. */

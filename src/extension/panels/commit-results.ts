@@ -1,8 +1,8 @@
-import { window, workspace } from 'vscode';
+import { window } from 'vscode';
 import { DeltaloomError } from '../../core/errors.js';
 import { commitResults, proposeCommit } from '../../study/commit-results.js';
-import { SETTINGS } from '../identifiers.js';
 import type { Services, Study } from '../services.js';
+import { readSettings } from '../settings.js';
 
 /**
  * Proposes a message for what changed in the records, lets the person change it, and commits the records and nothing else.
@@ -20,9 +20,7 @@ export async function commitStudyResults(study: Study, services: Services): Prom
     runs,
     tasks.map(({ name }) => name),
   );
-  const includeWeights = workspace
-    .getConfiguration('deltaloom', study.uri)
-    .get<boolean>(SETTINGS.includeWeights, false);
+  const { includeWeights } = readSettings(study.uri);
   const count = (number: number, noun: string) => `${number} ${noun}${number === 1 ? '' : 's'}`;
   const weights =
     includeWeights && proposal.weights.length > 0

@@ -10,9 +10,13 @@ export class StudyDiagnostics implements Disposable {
   private readonly collection = languages.createDiagnosticCollection('deltaloom');
   /** Files with diagnostics, per study: those without any more are cleared. */
   private readonly files = new Map<string, Set<string>>();
+  /** The update that counts, per study: an earlier one that still reads files must not put back what was mended. */
+  private readonly latest = new Map<string, symbol>();
 
   /** @param found the snapshot's own problems, and those of a check if one was made */
   async update(study: Study, found: readonly StudyProblem[]): Promise<void> {
+    const turn = Symbol(study.directory);
+    this.latest.set(study.directory, turn);
     const byFile = new Map<string, StudyProblem[]>();
     for (const problem of found) {
       const file = resolveInStudy(study.directory, problem.file);
@@ -25,6 +29,7 @@ export class StudyDiagnostics implements Disposable {
       const uri = Uri.file(file);
       const needsText = problems.some(({ path, line }) => path !== undefined || line !== undefined);
       const text = needsText ? await readText(uri) : '';
+      if (this.latest.get(study.directory) !== turn) return;
       this.collection.set(
         uri,
         problems.map((problem) => toDiagnostic(problem, text)),
@@ -33,6 +38,7 @@ export class StudyDiagnostics implements Disposable {
   }
 
   forget(directory: string): void {
+    this.latest.delete(directory);
     for (const file of this.files.get(directory) ?? []) this.collection.delete(Uri.file(file));
     this.files.delete(directory);
   }

@@ -4,10 +4,20 @@ import type { StudySnapshot } from '../../study/snapshot.js';
 /** Whether a path is the folder or lies in it, on Windows and elsewhere. */
 export function contains(folder: string, fileOrFolder: string, paths: typeof path = path): boolean {
   const relative = paths.relative(folder, fileOrFolder);
-  return relative === '' || (!relative.startsWith('..') && !paths.isAbsolute(relative));
+  const outside = relative === '..' || relative.startsWith(`..${paths.sep}`) || paths.isAbsolute(relative);
+  return !outside;
 }
 
 /** The study's own name, or its folder's. */
 export function nameOfStudy(snapshot: StudySnapshot, paths: typeof path = path): string {
   return snapshot.configuration?.name ?? paths.basename(snapshot.directory);
+}
+
+/** The folder that the setting names for a workspace folder; undefined where it names none. */
+export function studyFolderIn(
+  setting: string,
+  workspaceFolder: string,
+  paths: typeof path = path,
+): string | undefined {
+  return setting === '' ? undefined : paths.resolve(workspaceFolder, setting);
 }

@@ -2,11 +2,12 @@ import { access, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { EventEmitter, RelativePattern, Uri, window, workspace, type Disposable } from 'vscode';
 import type { StudySnapshot } from '../../study/snapshot.js';
+import type { StaleRecords } from '../../study/staleness.js';
 import { readSettings } from '../settings.js';
 import type { Study, StudyRegistry } from '../services.js';
 import { collectStudyIndex, type StudyIndex } from '../tree/study-index.js';
 import { DirectoryWatch, foldersToWatch } from './directory-watch.js';
-import { contains, nameOfStudy } from './folders.js';
+import { contains, nameOfStudy, studyFolderIn } from './folders.js';
 
 /** How deep below a workspace folder studies are looked for; package.json's activation events say the same. */
 const PATTERN = '{deltaloom.json,*/deltaloom.json,*/*/deltaloom.json}';
@@ -18,6 +19,8 @@ const SETTLE_MS = 250;
 interface Entry {
   study: Study;
   index: StudyIndex;
+  weights: ReadonlySet<string>;
+  stale: StaleRecords;
   backboneFound: boolean;
   readonly watchers: { dispose(): unknown }[];
   readonly folders: DirectoryWatch;
@@ -30,11 +33,14 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
   private readonly disposables: { dispose(): unknown }[] = [this.changed];
   private readonly settling = new Map<string, NodeJS.Timeout>();
   private readonly reading = new Map<string, Promise<void>>();
+  /** Studies being judged; true: once more afterwards. */
+  private readonly judging = new Map<string, boolean>();
   private looked = false;
   readonly onDidChange = this.changed.event;
 
   constructor(
     private readonly readSnapshot: (directory: string) => Promise<StudySnapshot>,
+    private readonly judge: (directory: string) => Promise<StaleRecords>,
     private readonly log: (line: string) => void,
   ) {
     const look = (): void => void this.look();
@@ -109,22 +115,20 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
   }
 
   private async locate(): Promise<string[]> {
-    const { studyFolder } = readSettings();
-    const folders = workspace.workspaceFolders ?? [];
-    if (studyFolder !== '') {
-      const candidates = path.isAbsolute(studyFolder)
-        ? [studyFolder]
-        : folders.map(({ uri }) => path.join(uri.fsPath, studyFolder));
-      const kept: string[] = [];
-      for (const candidate of candidates) {
-        if (await exists(path.join(candidate, 'deltaloom.json'))) kept.push(path.normalize(candidate));
-      }
-      return kept;
-    }
-    const files = await Promise.all(
-      folders.map((folder) => workspace.findFiles(new RelativePattern(folder, PATTERN), EXCLUDED, MANY)),
+    const folders = (workspace.workspaceFolders ?? []).map(({ uri }) => uri);
+    const found = await Promise.all(
+      folders.map(async (folder) => {
+        const named = studyFolderIn(readSettings(folder).studyFolder, folder.fsPath);
+        if (named === undefined) {
+          const files = await workspace.findFiles(new RelativePattern(folder, PATTERN), EXCLUDED, MANY);
+          return files.map((file) => path.dirname(file.fsPath));
+        }
+        // As VS Code writes paths: on Windows the letter of a drive is small.
+        const { fsPath } = Uri.file(named);
+        return (await exists(path.join(fsPath, 'deltaloom.json'))) ? [fsPath] : [];
+      }),
     );
-    return files.flat().map((file) => path.dirname(file.fsPath));
+    return found.flat();
   }
 
   private read(directory: string): Promise<void> {
@@ -158,14 +162,16 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
       name: nameOfStudy(snapshot),
       snapshot,
     };
-    const index = collectStudyIndex(snapshot, weights);
     const known = this.entries.get(directory);
+    // Until it is judged anew, what was stale stays so.
+    const stale = known?.stale ?? new Map<string, string>();
+    const index = collectStudyIndex(snapshot, weights, stale);
     if (known === undefined) {
       const folders = new DirectoryWatch(() => this.readSoon(directory), this.log);
       const watchers = [folders, ...this.watch(directory)];
-      this.entries.set(directory, { study, index, backboneFound, watchers, folders });
+      this.entries.set(directory, { study, index, weights, stale, backboneFound, watchers, folders });
     } else {
-      Object.assign(known, { study, index, backboneFound });
+      Object.assign(known, { study, index, weights, backboneFound });
     }
     const watched = await foldersToWatch(directory, snapshot.configuration?.tasks).catch(() => [directory]);
     this.entries.get(directory)?.folders.sync(watched);
@@ -173,6 +179,30 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
       `${directory}: read ${snapshot.tasks.length} tasks, ${snapshot.runs.length} runs, ${snapshot.merges.length} merges in ${Math.round(performance.now() - start)} ms.`,
     );
     this.changed.fire(directory);
+    void this.judgeAgain(directory);
+  }
+
+  /** Which records are stale is found out after they are shown. One judgement at a time, and one more if it is asked for. */
+  private async judgeAgain(directory: string): Promise<void> {
+    if (this.judging.has(directory)) {
+      this.judging.set(directory, true);
+      return;
+    }
+    this.judging.set(directory, false);
+    try {
+      const stale = await this.judge(directory);
+      const entry = this.entries.get(directory);
+      if (entry !== undefined && !sameEntries(entry.stale, stale)) {
+        entry.stale = stale;
+        entry.index = collectStudyIndex(entry.study.snapshot, entry.weights, stale);
+        this.changed.fire(directory);
+      }
+    } catch (error) {
+      this.log(`${directory} can't be judged: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    const again = this.judging.get(directory) === true;
+    this.judging.delete(directory);
+    if (again && this.entries.has(directory)) await this.judgeAgain(directory);
   }
 
   private watch(directory: string): Disposable[] {
@@ -197,6 +227,10 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
       }, SETTLE_MS),
     );
   }
+}
+
+function sameEntries(one: StaleRecords, other: StaleRecords): boolean {
+  return one.size === other.size && [...one].every(([path, reason]) => other.get(path) === reason);
 }
 
 async function exists(file: string): Promise<boolean> {

@@ -2,6 +2,7 @@ import type { JobView } from '../../runtime/protocol.js';
 import type { Study } from '../services.js';
 import {
   jobsOfTask,
+  runKey,
   type Checkpoint,
   type Merge,
   type StudyIndex,
@@ -202,6 +203,11 @@ export function nodeId(node: TreeNode): string {
     case 'job':
       return `${directory}|${node.group ?? ''}|job|${node.task}|${node.job.id}`;
   }
+}
+
+/** Names a checkpoint over all studies, whatever group its row stands in. */
+export function checkKey({ study, checkpoint: { run } }: CheckpointNode): string {
+  return `${study.directory}\n${runKey(run.task, run.id)}`;
 }
 
 /** The node one level up; undefined for a root. For revealing a row. */

@@ -11,6 +11,7 @@ import {
   shortCommit,
 } from './labels.js';
 import {
+  checkKey,
   nodeId,
   type CheckpointNode,
   type GroupNode,
@@ -43,7 +44,7 @@ export interface Row {
 export interface RowContext {
   readonly now: number;
   readonly jobs: readonly JobView[];
-  /** Keys (`task/id`) of the checkpoints whose boxes are checked. */
+  /** `checkKey`s of the checkpoints whose boxes are checked. */
   readonly checked: ReadonlySet<string>;
 }
 
@@ -184,7 +185,7 @@ function checkpointRow(node: CheckpointNode, context: RowContext): Row {
       run.checkpoint === null ? '' : ' weights'
     }`,
     collapsible: 'no',
-    ...(mergeable ? { checked: context.checked.has(`${run.task}/${run.id}`) } : {}),
+    ...(mergeable ? { checked: context.checked.has(checkKey(node)) } : {}),
     ...(state === 'stale' || state === 'failed' ? { decoration: state } : {}),
     ...(reason === null ? {} : { accessibleLabel: `${label}, ${description}. ${reason}` }),
   });

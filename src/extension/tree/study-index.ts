@@ -1,9 +1,10 @@
 import type { JobView } from '../../runtime/protocol.js';
 import { hasEnded } from '../../runtime/protocol.js';
-import type { StudyConfiguration } from '../../study/configuration.js';
 import { mergeRecordPath, runRecordPath } from '../../study/paths.js';
 import type { MergeRecord, RunRecord } from '../../study/records.js';
 import type { StudyProblem, StudySnapshot, TaskEntry } from '../../study/snapshot.js';
+import type { StaleRecords } from '../../study/staleness.js';
+import { STRINGS } from '../strings.js';
 
 /** Which checkpoint files are on this machine: paths relative to the study, with forward slashes. */
 export type WeightsOnDisk = ReadonlySet<string>;
@@ -51,8 +52,13 @@ export function runKey(task: string, id: string): string {
   return `${task}/${id}`;
 }
 
-export function collectStudyIndex(snapshot: StudySnapshot, weights: WeightsOnDisk): StudyIndex {
-  const problems = problemsByFile(snapshot.problems);
+/** @param stale what the last judgement of the study found; empty before the first */
+export function collectStudyIndex(
+  snapshot: StudySnapshot,
+  weights: WeightsOnDisk,
+  stale: StaleRecords = new Map(),
+): StudyIndex {
+  const staleness = collectStaleness(snapshot.problems, stale);
   const evaluations = collectEvaluations(snapshot.runs);
   const checkpointById = new Map<string, Checkpoint>();
   const byTask = new Map<string, { checkpoints: Checkpoint[]; probes: Checkpoint[]; merges: Merge[] }>();
@@ -65,14 +71,14 @@ export function collectStudyIndex(snapshot: StudySnapshot, weights: WeightsOnDis
   };
   for (const run of snapshot.runs) {
     if (run.kind !== 'tune') continue;
-    const checkpoint = describeCheckpoint(run, snapshot.configuration, weights, problems, evaluations);
+    const checkpoint = describeCheckpoint(run, weights, staleness, evaluations);
     checkpointById.set(runKey(run.task, run.id), checkpoint);
     const contents = contentsOf(run.task);
     (run.role === 'step-k' ? contents.probes : contents.checkpoints).push(checkpoint);
   }
   const mergeById = new Map<string, Merge>();
   for (const record of snapshot.merges) {
-    const merge = describeMerge(record, weights, checkpointById, problems);
+    const merge = describeMerge(record, weights, staleness);
     mergeById.set(runKey(record.target, record.id), merge);
     contentsOf(record.target).merges.push(merge);
   }
@@ -103,8 +109,17 @@ function collectGroups(snapshot: StudySnapshot, names: readonly string[]): Study
   return others.length === 0 ? groups : [...groups, { name: null, tasks: others }];
 }
 
-function problemsByFile(problems: readonly StudyProblem[]): Map<string, StudyProblem> {
-  return new Map(problems.map((problem) => [problem.file.replaceAll('\\', '/'), problem]));
+/** Why the record at a path is stale, with what to do about it; null if it is not. */
+type Staleness = (path: string, remedy: string) => string | null;
+
+function collectStaleness(problems: readonly StudyProblem[], stale: StaleRecords): Staleness {
+  const byFile = new Map(problems.map((problem) => [problem.file.replaceAll('\\', '/'), problem]));
+  return (path, remedy) => {
+    const problem = byFile.get(path);
+    if (problem !== undefined) return `${problem.message} ${problem.remedy}`;
+    const reason = stale.get(path);
+    return reason === undefined ? null : `${STRINGS.tree.staleBecause(reason)} ${remedy}`;
+  };
 }
 
 /** The best known results per checkpoint file: evaluations made after the tuning. */
@@ -123,15 +138,14 @@ function collectEvaluations(
 
 function describeCheckpoint(
   run: RunRecord,
-  configuration: StudyConfiguration | null,
   weights: WeightsOnDisk,
-  problems: ReadonlyMap<string, StudyProblem>,
+  stale: Staleness,
   evaluations: ReadonlyMap<string, { dev: number | null; test: number | null }>,
 ): Checkpoint {
   const measured = evaluations.get(`${run.task} ${run.checkpoint?.sha256 ?? ''}`);
   const test = run.results.test ?? measured?.test ?? null;
   const dev = run.results.dev ?? measured?.dev ?? null;
-  const { state, reason } = stateOfRun(run, configuration, weights, problems);
+  const { state, reason } = stateOfRun(run, weights, stale);
   return {
     run,
     state,
@@ -143,70 +157,32 @@ function describeCheckpoint(
 
 function stateOfRun(
   run: RunRecord,
-  configuration: StudyConfiguration | null,
   weights: WeightsOnDisk,
-  problems: ReadonlyMap<string, StudyProblem>,
+  staleness: Staleness,
 ): { state: CheckpointState; reason: string | null } {
   if (run.status === 'failed') {
-    const { message, remedy } = run.error ?? { message: 'It failed.', remedy: undefined };
+    const { message, remedy } = run.error ?? { message: STRINGS.tree.failedReason, remedy: undefined };
     return { state: 'failed', reason: remedy === undefined ? message : `${message} ${remedy}` };
   }
-  const stale = staleReason(run, configuration, problems);
+  const stale = staleness(runRecordPath(run.task, run.id), STRINGS.tree.tuneAgain);
   if (stale !== null) return { state: 'stale', reason: stale };
   if (run.status === 'cancelled') {
     return {
       state: 'cancelled',
-      reason: 'Cancelled: this is the last validated checkpoint. Tune again to go on.',
+      reason: STRINGS.tree.cancelledReason,
     };
   }
   if (run.checkpoint !== null && !weights.has(run.checkpoint.path)) {
-    return { state: 'absent', reason: 'Its weights are not on this machine. Tune again to make them anew.' };
+    return { state: 'absent', reason: STRINGS.checkpoints.notOnDisk };
   }
   return { state: 'done', reason: null };
 }
 
-/** What has changed since; null if nothing that can be seen without reading data and weights. */
-function staleReason(
-  run: RunRecord,
-  configuration: StudyConfiguration | null,
-  problems: ReadonlyMap<string, StudyProblem>,
-): string | null {
-  const problem = problems.get(runRecordPath(run.task, run.id));
-  if (problem !== undefined) return `${problem.message} ${problem.remedy}`;
-  if (configuration === null) return null;
-  const delta = configuration.deltas[run.deltaName];
-  if (delta === undefined) return `deltaloom.json has no delta '${run.deltaName}' any more.`;
-  if (run.delta !== null && !sameJson(delta, run.delta)) {
-    return `The settings of the delta '${run.deltaName}' were changed in deltaloom.json since.`;
-  }
-  return null;
-}
-
-function describeMerge(
-  record: MergeRecord,
-  weights: WeightsOnDisk,
-  checkpoints: ReadonlyMap<string, Checkpoint>,
-  problems: ReadonlyMap<string, StudyProblem>,
-): Merge {
-  const problem = problems.get(mergeRecordPath(record.target, record.id));
-  if (problem !== undefined)
-    return { record, state: 'stale', reason: `${problem.message} ${problem.remedy}` };
-  for (const source of record.sources) {
-    const now = checkpoints.get(runKey(source.task, source.id))?.run.checkpoint;
-    if (now !== undefined && now !== null && now.sha256 !== source.sha256) {
-      return {
-        record,
-        state: 'stale',
-        reason: `The source '${source.task}' was tuned anew since. Merge again.`,
-      };
-    }
-  }
+function describeMerge(record: MergeRecord, weights: WeightsOnDisk, stale: Staleness): Merge {
+  const reason = stale(mergeRecordPath(record.target, record.id), STRINGS.tree.mergeAgain);
+  if (reason !== null) return { record, state: 'stale', reason };
   if (!weights.has(record.checkpoint.path)) {
-    return {
-      record,
-      state: 'absent',
-      reason: 'Its weights are not on this machine. Merge again to make them anew.',
-    };
+    return { record, state: 'absent', reason: STRINGS.tree.mergeAbsent };
   }
   return { record, state: 'done', reason: null };
 }
@@ -227,16 +203,6 @@ function newestFirst(a: Checkpoint, b: Checkpoint): number {
 /** By code units: fast and the same everywhere, for ids and ISO times. */
 function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
-}
-
-function sameJson(a: unknown, b: unknown): boolean {
-  if (a === b) return true;
-  if (a === null || b === null || typeof a !== 'object' || typeof b !== 'object') return false;
-  const left = Object.entries(a);
-  return (
-    left.length === Object.keys(b).length &&
-    left.every(([key, value]) => sameJson(value, (b as Record<string, unknown>)[key]))
-  );
 }
 
 /** The unfinished jobs that concern a task of this study, as the tree shows them below it. */

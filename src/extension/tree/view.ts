@@ -5,6 +5,7 @@ import type { WorkspaceStudies } from '../studies/registry.js';
 import { STRINGS } from '../strings.js';
 import { dragAndDrop, type Draggable } from './drag-and-drop.js';
 import {
+  checkKey,
   collectChildren,
   collectRoots,
   DEFAULT_ARRANGEMENT,
@@ -15,6 +16,7 @@ import {
   type TreeNode,
 } from './nodes.js';
 import { StudyTree } from './provider.js';
+import { runKey } from './study-index.js';
 
 /** A running job changes its row several times a second; the tree is drawn again less often. */
 const REFRESH_MS = 400;
@@ -40,7 +42,7 @@ export class StudyView implements Disposable {
       studies: () => this.indexed(),
       jobs: () => this.jobs.list(),
       arrangement: () => this.arranged,
-      checked: () => new Set([...this.checked.keys()].map((key) => key.slice(key.indexOf('\n') + 1))),
+      checked: () => new Set(this.checked.keys()),
     });
     this.view = window.createTreeView(VIEWS.studies, {
       treeDataProvider: this.tree,
@@ -138,7 +140,7 @@ export class StudyView implements Disposable {
     // What was deleted or is another study's by now can't stay checked.
     for (const [key, node] of this.checked) {
       const { run } = node.checkpoint;
-      const now = this.studies.indexOf(node.study.directory)?.checkpointById.get(`${run.task}/${run.id}`);
+      const now = this.studies.indexOf(node.study.directory)?.checkpointById.get(runKey(run.task, run.id));
       if (now === undefined) this.checked.delete(key);
       else this.checked.set(key, { ...node, checkpoint: now });
     }
@@ -173,10 +175,6 @@ export class StudyView implements Disposable {
     const total = all.reduce((sum, { index }) => sum + index.tasks.size, 0);
     this.view.message = STRINGS.tree.filterMessage(this.arranged, shown, total);
   }
-}
-
-function checkKey({ study, checkpoint: { run } }: CheckpointNode): string {
-  return `${study.directory}\n${run.task}/${run.id}`;
 }
 
 /** What was remembered, if it still makes sense. */
