@@ -8,12 +8,19 @@ import {
   DEFAULT_ARRANGEMENT,
   nodeId,
   parentOf,
+  renewed,
   type Arrangement,
   type IndexedStudy,
   type TreeNode,
 } from '../../src/extension/tree/nodes.js';
-import { collectRow, markdownText } from '../../src/extension/tree/rows.js';
-import { collectStudyIndex } from '../../src/extension/tree/study-index.js';
+import { collectRow, collectTooltip, markdownText } from '../../src/extension/tree/rows.js';
+import {
+  appearanceOf,
+  collectStudyIndex,
+  outlineOf,
+  type StudyIndex,
+  type TaskContents,
+} from '../../src/extension/tree/study-index.js';
 import { makeLargeRecords, makeRecords, makeSnapshot, weightsOnDisk, type MadeStudy } from './make-study.js';
 
 const STALE = new Map([
@@ -60,6 +67,12 @@ function find(studies: readonly IndexedStudy[], test: (node: TreeNode) => boolea
   const found = visit(collectRoots(studies, DEFAULT_ARRANGEMENT));
   if (found === undefined) throw new Error('No such row.');
   return found;
+}
+
+function contentsOf({ tasks }: StudyIndex, name: string): TaskContents {
+  const contents = tasks.get(name);
+  if (contents === undefined) throw new Error(`There is no task '${name}'.`);
+  return contents;
 }
 
 function makeJob(over: Partial<JobView>): JobView {
@@ -237,6 +250,52 @@ describe('the tree', () => {
     };
     visit(collectRoots(studies, DEFAULT_ARRANGEMENT), undefined);
     expect(ids.size).toBe(count);
+  });
+
+  it('finds out which tasks look different after a reading, and no others', () => {
+    const records = makeRecords();
+    const [run] = records.runs;
+    if (run === undefined) throw new Error('There are no runs.');
+    const before = indexed(records).index;
+    const again = indexed(makeRecords()).index;
+    const retuned = { ...run, provenance: { ...run.provenance, time: '2026-03-05T09:00:00.000Z' } };
+    const after = indexed({ ...records, runs: [retuned, ...records.runs.slice(1)] }).index;
+    const different = (index: StudyIndex): string[] =>
+      [...index.tasks]
+        .filter(([name, contents]) => appearanceOf(contents) !== appearanceOf(contentsOf(before, name)))
+        .map(([name]) => name);
+    expect(different(again)).toEqual([]);
+    expect(different(after)).toEqual([run.task]);
+    expect([again, after].map(outlineOf)).toEqual([outlineOf(before), outlineOf(before)]);
+    const fewer = indexed({ ...records, tasks: records.tasks.slice(1) }).index;
+    expect(outlineOf(fewer)).not.toBe(outlineOf(before));
+  });
+
+  it('shows a row that was handed out earlier as it is now', () => {
+    const row = find(
+      [indexed()],
+      (node) => node.kind === 'checkpoint' && node.checkpoint.run.task === 'movies',
+    );
+    if (row.kind !== 'checkpoint') throw new Error('A checkpoint is expected.');
+    const runs = makeRecords().runs.map((run) =>
+      run.id === row.checkpoint.run.id && run.task === 'movies'
+        ? { ...run, results: { ...run.results, test: 0.123 } }
+        : run,
+    );
+    const now = renewed(row, [indexed({ ...makeRecords(), runs })], []);
+    expect(collectRow(now, { now: NOW, jobs: [], checked: new Set() }).label).toContain('12.3%');
+    expect(nodeId(now)).toBe(nodeId(row));
+    expect(renewed(row, [], [])).toBe(row);
+  });
+
+  it('tells more when a row is looked at', () => {
+    const merge = find([indexed()], (node) => node.kind === 'merge');
+    expect(collectTooltip(merge)).toMatch(/\| Source \| Weight \|/);
+    const stale = find(
+      [indexed()],
+      (node) => node.kind === 'checkpoint' && node.checkpoint.state === 'stale',
+    );
+    expect(collectTooltip(stale)).toContain('Stale: the settings of the delta');
   });
 
   it('shows names as they are, whatever Markdown would make of them', () => {

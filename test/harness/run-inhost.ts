@@ -23,15 +23,25 @@ interface InHostReport {
   readonly lines: readonly string[];
 }
 
+export interface InHostOptions {
+  /** Folder of the bundled programs, relative to the project; its `index.ts` exports `run`. */
+  readonly programs?: string;
+  readonly timeoutSeconds?: number;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 /**
  * Runs `test/inhost/*.test.ts` (mocha) inside the extension host of a real VS Code, on a copy of `workspace`.
  * The extension is loaded from the tree; `dist/` must be built. A suite that never ends counts as one failure.
  */
-export async function runInHost(workspace: string, timeoutSeconds = 600): Promise<InHostResult> {
+export async function runInHost(
+  workspace: string,
+  { programs = 'test/inhost', timeoutSeconds = 600, environment = {} }: InHostOptions = {},
+): Promise<InHostResult> {
   const executablePath = findChromium();
   if (executablePath === undefined) throw new Error(`No Chromium found. ${CHROMIUM_REMEDY}`);
-  const tests = path.join(PROJECT_ROOT, 'dist', 'test', 'inhost');
-  await bundleTests(tests);
+  const tests = path.join(PROJECT_ROOT, 'dist', programs);
+  await bundle(path.join(PROJECT_ROOT, programs), tests);
   const temporary = await mkdtemp(path.join(os.tmpdir(), 'deltaloom-inhost-'));
   const reportFile = path.join(temporary, 'report.json');
   const folder = path.join(temporary, 'workspace');
@@ -54,7 +64,7 @@ export async function runInHost(workspace: string, timeoutSeconds = 600): Promis
       workbenchAddress(server, folder, [
         ['extensionDevelopmentPath', remoteResource(server, PROJECT_ROOT)],
         ['extensionTestsPath', remoteResource(server, path.join(tests, 'index.cjs'))],
-        ['extensionEnvironment', JSON.stringify({ DELTALOOM_TEST_REPORT: reportFile })],
+        ['extensionEnvironment', JSON.stringify({ ...environment, DELTALOOM_TEST_REPORT: reportFile })],
       ]),
     );
     const inTime = await ended;
@@ -72,8 +82,7 @@ export async function runInHost(workspace: string, timeoutSeconds = 600): Promis
   }
 }
 
-async function bundleTests(outdir: string): Promise<void> {
-  const directory = path.join(PROJECT_ROOT, 'test', 'inhost');
+async function bundle(directory: string, outdir: string): Promise<void> {
   const files = (await readdir(directory)).filter((name) => name.endsWith('.test.ts') || name === 'index.ts');
   await rm(outdir, { recursive: true, force: true });
   await build({

@@ -205,6 +205,38 @@ export function nodeId(node: TreeNode): string {
   }
 }
 
+/** A row with what is known now: VS Code hands back the object that it was once given. */
+export function renewed(
+  node: TreeNode,
+  studies: readonly IndexedStudy[],
+  jobs: readonly JobView[],
+): TreeNode {
+  const owner = studies.find(({ study }) => study.directory === node.study.directory);
+  if (owner === undefined) return node;
+  const { study, index } = owner;
+  switch (node.kind) {
+    case 'study':
+      return { ...node, study, index };
+    case 'group': {
+      const tasks = index.groups.find(({ name }) => name === node.name)?.tasks ?? node.tasks;
+      return { ...node, study, index, tasks };
+    }
+    case 'task':
+    case 'probes':
+      return { ...node, study, contents: index.tasks.get(node.contents.task.name) ?? node.contents };
+    case 'checkpoint': {
+      const { task, id } = node.checkpoint.run;
+      return { ...node, study, checkpoint: index.checkpointById.get(runKey(task, id)) ?? node.checkpoint };
+    }
+    case 'merge': {
+      const { target, id } = node.merge.record;
+      return { ...node, study, merge: index.mergeById.get(runKey(target, id)) ?? node.merge };
+    }
+    case 'job':
+      return { ...node, study, job: jobs.find(({ id }) => id === node.job.id) ?? node.job };
+  }
+}
+
 /** Names a checkpoint over all studies, whatever group its row stands in. */
 export function checkKey({ study, checkpoint: { run } }: CheckpointNode): string {
   return `${study.directory}\n${runKey(run.task, run.id)}`;

@@ -16,12 +16,15 @@ import { decorationUri } from './decorations.js';
 import {
   collectChildren,
   collectRoots,
+  nodeId,
   parentOf,
+  renewed,
   type Arrangement,
   type IndexedStudy,
+  type TaskNode,
   type TreeNode,
 } from './nodes.js';
-import { collectRow, type Row } from './rows.js';
+import { collectRow, collectTooltip, type Row } from './rows.js';
 
 const COLLAPSIBLE = {
   no: TreeItemCollapsibleState.None,
@@ -36,22 +39,40 @@ export interface TreeSource {
   readonly checked: () => ReadonlySet<string>;
 }
 
-/** Turns the collected rows into VS Code's tree items. Children are collected when a row is opened. */
+/**
+ * Turns the collected rows into VS Code's tree items. Children are collected when a row is opened, tooltips when they are
+ * looked at, and what changed is refreshed alone: with thousands of open rows anything else would hold the editor.
+ */
 export class StudyTree implements TreeDataProvider<TreeNode>, Disposable {
-  private readonly changed = new EventEmitter<TreeNode | undefined>();
+  private readonly changed = new EventEmitter<TreeNode | TreeNode[] | undefined>();
   readonly onDidChangeTreeData = this.changed.event;
+  /** The task rows that VS Code holds, by their ids: only the very object can be refreshed. */
+  private readonly tasks = new Map<string, TaskNode>();
 
   constructor(private readonly source: TreeSource) {}
 
+  /** Everything: rows came, went or changed places. */
   refresh(): void {
+    this.tasks.clear();
     this.changed.fire(undefined);
   }
 
+  /** These tasks of a study, with what is below them. */
+  refreshTasks(directory: string, names: ReadonlySet<string>): void {
+    const concerned = [...this.tasks.values()].filter(
+      ({ study, contents }) => study.directory === directory && names.has(contents.task.name),
+    );
+    if (concerned.length > 0) this.changed.fire(concerned);
+  }
+
   getChildren(node?: TreeNode): TreeNode[] {
-    const arrangement = this.source.arrangement();
-    return node === undefined
-      ? collectRoots(this.source.studies(), arrangement)
-      : collectChildren(node, this.source.jobs(), arrangement);
+    const { studies, jobs, arrangement } = this.source;
+    const children =
+      node === undefined
+        ? collectRoots(studies(), arrangement())
+        : collectChildren(this.renewed(node), jobs(), arrangement());
+    for (const child of children) if (child.kind === 'task') this.tasks.set(nodeId(child), child);
+    return children;
   }
 
   getParent(node: TreeNode): TreeNode | undefined {
@@ -59,11 +80,7 @@ export class StudyTree implements TreeDataProvider<TreeNode>, Disposable {
   }
 
   getTreeItem(node: TreeNode): TreeItem {
-    const row = collectRow(node, {
-      now: Date.now(),
-      jobs: this.source.jobs(),
-      checked: this.source.checked(),
-    });
+    const row = this.rowOf(node);
     const item = new TreeItem(row.label, COLLAPSIBLE[row.collapsible]);
     item.id = row.id;
     item.description = row.description;
@@ -73,7 +90,6 @@ export class StudyTree implements TreeDataProvider<TreeNode>, Disposable {
       row.iconColour === undefined ? undefined : new ThemeColor(row.iconColour),
     );
     item.accessibilityInformation = { label: row.accessibleLabel };
-    item.tooltip = tooltip(row);
     if (row.checked !== undefined) {
       item.checkboxState = row.checked ? TreeItemCheckboxState.Checked : TreeItemCheckboxState.Unchecked;
     }
@@ -83,15 +99,25 @@ export class StudyTree implements TreeDataProvider<TreeNode>, Disposable {
     return item;
   }
 
+  resolveTreeItem(item: TreeItem, node: TreeNode): TreeItem {
+    const text = collectTooltip(this.renewed(node));
+    // Theme icons only: no commands and no HTML from what files say.
+    item.tooltip = text === '' ? undefined : new MarkdownString(text, true);
+    return item;
+  }
+
   dispose(): void {
     this.changed.dispose();
   }
-}
 
-function tooltip(row: Row): MarkdownString | undefined {
-  if (row.tooltip === '') return undefined;
-  // Theme icons only: no commands and no HTML from what files say.
-  return new MarkdownString(row.tooltip, true);
+  private rowOf(node: TreeNode): Row {
+    const { jobs, checked } = this.source;
+    return collectRow(this.renewed(node), { now: Date.now(), jobs: jobs(), checked: checked() });
+  }
+
+  private renewed(node: TreeNode): TreeNode {
+    return renewed(node, this.source.studies(), this.source.jobs());
+  }
 }
 
 /** What a click (or Enter) on a row does. */

@@ -21,6 +21,7 @@ import {
   type TaskNode,
   type TreeNode,
 } from './nodes.js';
+import type { MergeRecord } from '../../study/records.js';
 import type { Checkpoint, CheckpointState, TaskContents } from './study-index.js';
 
 /** A row of the tree as data: what `provider.ts` turns into a TreeItem, and the tests compare. */
@@ -28,8 +29,6 @@ export interface Row {
   readonly id: string;
   readonly label: string;
   readonly description: string;
-  /** Markdown. */
-  readonly tooltip: string;
   readonly icon: string;
   /** Id of a theme colour. */
   readonly iconColour?: string;
@@ -72,14 +71,32 @@ export function collectRow(node: TreeNode, context: RowContext): Row {
   }
 }
 
-type RowParts = Omit<Row, 'id' | 'label' | 'accessibleLabel' | 'tooltip'> & { readonly tooltip?: string };
+/** What a row says when it is looked at longer, as Markdown; empty where that is nothing. */
+export function collectTooltip(node: TreeNode): string {
+  switch (node.kind) {
+    case 'study':
+      return markdownText(node.study.directory);
+    case 'task':
+      return taskTooltip(node);
+    case 'checkpoint':
+      return checkpointTooltip(node.checkpoint);
+    case 'merge':
+      return mergeTooltip(node);
+    case 'job':
+      return markdownText(`${node.job.title}\n${collectJobLine(node.job, node.task).description}`);
+    case 'group':
+    case 'probes':
+      return '';
+  }
+}
+
+type RowParts = Omit<Row, 'id' | 'label' | 'accessibleLabel'> & { readonly accessibleLabel?: string };
 
 function row(node: TreeNode, label: string, parts: RowParts): Row {
   return {
     id: nodeId(node),
     label,
     accessibleLabel: parts.description === '' ? label : `${label}, ${parts.description}`,
-    tooltip: '',
     ...parts,
   };
 }
@@ -91,7 +108,6 @@ function studyRow(node: StudyNode): Row {
     description: wrong > 0 ? STRINGS.tree.problems(wrong) : STRINGS.tree.tasks(tasks.length),
     icon: wrong > 0 ? 'warning' : 'beaker',
     ...(wrong > 0 ? { iconColour: 'list.warningForeground' } : {}),
-    tooltip: markdownText(node.study.directory),
     contextValue: 'study',
     collapsible: 'open',
   });
@@ -107,7 +123,7 @@ function groupRow(node: GroupNode): Row {
 }
 
 function taskRow(node: TaskNode, { jobs }: RowContext): Row {
-  const { task, best, checkpoints, merges } = node.contents;
+  const { task, best } = node.contents;
   const shots = collectShots(node.contents);
   const running = jobs.find(
     ({ study, state, progress }) =>
@@ -123,21 +139,24 @@ function taskRow(node: TaskNode, { jobs }: RowContext): Row {
   ]
     .filter((part) => part !== '')
     .join(' · ');
-  const tooltip = [
+  return row(node, task.name, {
+    description,
+    icon: running === undefined ? 'symbol-field' : 'sync~spin',
+    contextValue: 'task',
+    collapsible: 'closed',
+  });
+}
+
+function taskTooltip({ contents }: TaskNode): string {
+  const { task, best, checkpoints, merges } = contents;
+  return paragraphs([
     `**${markdownText(task.name)}** ${markdownText(task.metric)}`,
     task.groups.length > 0 ? `Groups: ${markdownText(task.groups.join(', '))}` : '',
     `${checkpoints.length} checkpoints, ${merges.length} merges`,
     best === null
       ? ''
       : `Best: ${formatMetric(best.score)} (${best.scoreSplit ?? ''}), ${markdownText(formatRun(best.run))}`,
-  ];
-  return row(node, task.name, {
-    description,
-    icon: running === undefined ? 'symbol-field' : 'sync~spin',
-    tooltip: paragraphs(tooltip),
-    contextValue: 'task',
-    collapsible: 'closed',
-  });
+  ]);
 }
 
 /** '16/64/full' */
@@ -159,7 +178,7 @@ const STATE_ICONS: Record<CheckpointState, { icon: string; colour?: string }> = 
 };
 
 function checkpointRow(node: CheckpointNode, context: RowContext): Row {
-  const { run, state, reason, score, scoreSplit } = node.checkpoint;
+  const { run, state, reason, score } = node.checkpoint;
   const { icon, colour } = STATE_ICONS[state];
   // What tells the runs of a task apart comes first: a narrow side bar cuts off the end.
   const start = run.role === 'source' ? STRINGS.tree.source : formatInitialisation(run.initialisation);
@@ -180,7 +199,6 @@ function checkpointRow(node: CheckpointNode, context: RowContext): Row {
     description,
     icon,
     ...(colour === undefined ? {} : { iconColour: colour }),
-    tooltip: checkpointTooltip(node.checkpoint, scoreSplit),
     contextValue: `checkpoint ${run.role} ${state}${run.provenance.commit === null ? '' : ' commit'}${
       run.checkpoint === null ? '' : ' weights'
     }`,
@@ -195,7 +213,7 @@ export function isMergeable({ run, state }: Checkpoint): boolean {
   return run.role === 'source' && run.checkpoint !== null && (state === 'done' || state === 'stale');
 }
 
-function checkpointTooltip({ run, reason, state }: Checkpoint, split: string | null): string {
+function checkpointTooltip({ run, reason, state, scoreSplit: split }: Checkpoint): string {
   const { results, provenance, tuning, chosen } = run;
   const numbers = [
     results.test === null ? '' : `test ${formatMetric(results.test)}`,
@@ -226,10 +244,25 @@ function checkpointTooltip({ run, reason, state }: Checkpoint, split: string | n
   ]);
 }
 
+function mergeTooltip({ merge }: MergeNode): string {
+  const { record, reason } = merge;
+  return paragraphs([
+    `**${markdownText(mergeLabel(record))}** for ${markdownText(record.target)}`,
+    reason === null ? '' : markdownText(reason),
+    collectMergeSources(record.sources, record.weights, record.parts).table,
+    record.loraRule === null ? '' : `LoRA rule: ${record.loraRule}`,
+    `\`${record.id}\``,
+  ]);
+}
+
+function mergeLabel({ label }: MergeRecord): string {
+  return `Merge by ${formatMergeLabel(label)}`;
+}
+
 function mergeRow(node: MergeNode, { now }: RowContext): Row {
-  const { record, state, reason } = node.merge;
+  const { record, state } = node.merge;
   const { provenance } = record;
-  const label = `Merge by ${formatMergeLabel(record.label)}`;
+  const label = mergeLabel(record);
   const sources = collectMergeSources(record.sources, record.weights, record.parts);
   const description = [
     record.deltaName,
@@ -245,13 +278,6 @@ function mergeRow(node: MergeNode, { now }: RowContext): Row {
     description,
     icon: state === 'stale' ? 'history' : state === 'absent' ? 'cloud' : 'git-merge',
     ...(state === 'stale' ? { iconColour: 'list.warningForeground' } : {}),
-    tooltip: paragraphs([
-      `**${markdownText(label)}** for ${markdownText(record.target)}`,
-      reason === null ? '' : markdownText(reason),
-      sources.table,
-      record.loraRule === null ? '' : `LoRA rule: ${record.loraRule}`,
-      `\`${record.id}\``,
-    ]),
     contextValue: `merge ${state}${provenance.commit === null ? '' : ' commit'} weights`,
     collapsible: 'no',
     ...(state === 'stale' ? { decoration: 'stale' as const } : {}),
@@ -290,7 +316,6 @@ function jobRow(node: JobNode): Row {
   return row(node, line.label, {
     description: line.description,
     icon: line.icon,
-    tooltip: markdownText(`${node.job.title}\n${line.description}`),
     contextValue: `job ${node.job.state}`,
     collapsible: 'no',
   });

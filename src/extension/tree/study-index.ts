@@ -97,6 +97,31 @@ export function collectStudyIndex(
   return { snapshot, tasks, groups: collectGroups(snapshot, [...known.keys()]), checkpointById, mergeById };
 }
 
+/** Equal for two readings between which nothing changed that the rows of the task show. */
+export function appearanceOf({ task, checkpoints, probes, merges }: TaskContents): string {
+  const data = task.data.map(({ shots, seed }) => `${shots} ${seed}`);
+  const runs = [...checkpoints, ...probes].map(({ run, state, reason, score }) =>
+    [
+      run.id,
+      run.key,
+      run.checkpoint?.sha256,
+      run.provenance.time,
+      run.provenance.commit,
+      state,
+      reason,
+      score,
+    ].join(' '),
+  );
+  const merged = merges.map(({ record, state, reason }) => [record.id, record.key, state, reason].join(' '));
+  return [task.metric, ...data, ...runs, ...merged].join('\n');
+}
+
+/** Equal for two readings with the same rows above those of the checkpoints. */
+export function outlineOf({ snapshot, groups, tasks }: StudyIndex): string {
+  const wrong = snapshot.problems.filter(({ severity }) => severity === 'error').length;
+  return JSON.stringify([snapshot.configuration?.name, wrong, groups, [...tasks.keys()]]);
+}
+
 function collectGroups(snapshot: StudySnapshot, names: readonly string[]): StudyIndex['groups'] {
   const declared = Object.entries(snapshot.configuration?.groups ?? {});
   const known = new Set(names);

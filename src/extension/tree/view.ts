@@ -1,4 +1,5 @@
 import { window, TreeItemCheckboxState, type Disposable, type Memento, type TreeView } from 'vscode';
+import type { JobView } from '../../runtime/protocol.js';
 import { MEMORY, VIEWS } from '../identifiers.js';
 import type { EditorJobs } from '../jobs/runtime-jobs.js';
 import type { WorkspaceStudies } from '../studies/registry.js';
@@ -10,16 +11,22 @@ import {
   collectRoots,
   DEFAULT_ARRANGEMENT,
   SORT_ORDERS,
+  taskOfNode,
   type Arrangement,
   type CheckpointNode,
   type IndexedStudy,
   type TreeNode,
 } from './nodes.js';
 import { StudyTree } from './provider.js';
-import { runKey } from './study-index.js';
+import { appearanceOf, outlineOf, runKey, tasksOfJob } from './study-index.js';
 
 /** A running job changes its row several times a second; the tree is drawn again less often. */
 const REFRESH_MS = 400;
+
+interface Drawing {
+  readonly outline: string;
+  readonly tasks: ReadonlyMap<string, string>;
+}
 
 /** The view of the studies: the tree, what is selected and checked, filter and sort order, badge and message. */
 export class StudyView implements Disposable {
@@ -29,6 +36,11 @@ export class StudyView implements Disposable {
   private readonly checked = new Map<string, CheckpointNode>();
   private arranged: Arrangement;
   private pending: NodeJS.Timeout | undefined;
+  /** What the tree shows of each study: its outline, and every task's rows. */
+  private readonly drawn = new Map<string, Drawing>();
+  /** Tasks whose jobs have changed since the tree was drawn, by study. */
+  private readonly touched = new Map<string, Set<string>>();
+  private readonly jobsSeen = new Map<string, JobView>();
 
   constructor(
     private readonly studies: WorkspaceStudies,
@@ -58,10 +70,14 @@ export class StudyView implements Disposable {
         for (const [node, state] of items) this.check(node, state === TreeItemCheckboxState.Checked);
         this.onArranged();
         // A task in two groups has two rows for the same checkpoint.
-        this.tree.refresh();
+        this.refreshOwners(items.map(([node]) => node));
+      }),
+      this.view.onDidChangeVisibility(({ visible }) => {
+        // Ages have grown meanwhile.
+        if (visible) this.tree.refresh();
       }),
       this.studies.onDidChange(() => this.studiesChanged()),
-      this.jobs.onDidUpdate(() => this.refreshSoon()),
+      this.jobs.onDidUpdate((job) => this.refreshSoon(job)),
     );
     this.showMessage();
   }
@@ -83,9 +99,10 @@ export class StudyView implements Disposable {
   }
 
   clearChecked(): void {
+    const nodes = [...this.checked.values()];
     this.checked.clear();
     this.onArranged();
-    this.tree.refresh();
+    this.refreshOwners(nodes);
   }
 
   async arrange(change: Partial<Arrangement>): Promise<void> {
@@ -107,10 +124,6 @@ export class StudyView implements Disposable {
   async revealTask(directory: string, task: string): Promise<void> {
     const node = this.findTask(this.children(), directory, task);
     if (node !== undefined) await this.view.reveal(node, { select: true, focus: true, expand: true });
-  }
-
-  refresh(): void {
-    this.tree.refresh();
   }
 
   dispose(): void {
@@ -146,16 +159,58 @@ export class StudyView implements Disposable {
     }
     this.showMessage();
     this.onArranged();
-    this.tree.refresh();
+    this.redraw();
   }
 
-  private refreshSoon(): void {
+  /** The tasks that look different now; everything where rows came, went or may stand elsewhere. */
+  private redraw(): void {
+    const before = new Map(this.drawn);
+    this.drawn.clear();
+    for (const { study, index } of this.indexed()) {
+      const tasks = new Map([...index.tasks].map(([name, contents]) => [name, appearanceOf(contents)]));
+      this.drawn.set(study.directory, { outline: outlineOf(index), tasks });
+    }
+    const { filter, sort } = this.arranged;
+    const inPlace = filter === '' && (sort === 'study' || sort === 'name') && before.size === this.drawn.size;
+    const same = [...this.drawn].every(
+      ([directory, { outline }]) => before.get(directory)?.outline === outline,
+    );
+    if (!inPlace || !same) {
+      this.tree.refresh();
+      return;
+    }
+    for (const [directory, { tasks }] of this.drawn) {
+      const known = before.get(directory)?.tasks;
+      const changed = [...tasks].filter(([name, appearance]) => known?.get(name) !== appearance);
+      this.tree.refreshTasks(directory, new Set(changed.map(([name]) => name)));
+    }
+  }
+
+  private refreshOwners(nodes: readonly TreeNode[]): void {
+    for (const node of nodes) {
+      const task = taskOfNode(node);
+      if (task !== undefined) this.tree.refreshTasks(node.study.directory, new Set([task]));
+    }
+  }
+
+  private refreshSoon(job: JobView): void {
+    const before = this.jobsSeen.get(job.id);
+    this.jobsSeen.set(job.id, job);
+    const tasks = this.touched.get(job.study) ?? new Set();
+    this.touched.set(job.study, tasks);
+    // While it runs only the task at work looks different, and the one before it.
+    const concerned =
+      before?.state === job.state
+        ? [before.progress?.task, job.progress?.task]
+        : [...tasksOfJob(job), before?.progress?.task, job.progress?.task];
+    for (const task of concerned) if (task !== undefined) tasks.add(task);
     this.pending ??= setTimeout(() => {
       this.pending = undefined;
       const running = this.jobs.unfinished.length;
       this.view.badge =
         running === 0 ? undefined : { value: running, tooltip: STRINGS.tree.running(running) };
-      this.tree.refresh();
+      for (const [directory, names] of this.touched) this.tree.refreshTasks(directory, names);
+      this.touched.clear();
     }, REFRESH_MS);
   }
 
