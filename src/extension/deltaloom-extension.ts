@@ -8,6 +8,7 @@ import {
   type LogOutputChannel,
   type TreeItem,
 } from 'vscode';
+import { reviveError } from '../runtime/job-error.js';
 import { hasEnded, type JobView } from '../runtime/protocol.js';
 import { readSnapshot, type StudyProblem } from '../study/snapshot.js';
 import { CheckpointEditor } from './checkpoint-editor/editor.js';
@@ -245,8 +246,7 @@ export class DeltaloomExtension {
     });
     const { openLog, reveal, failed, done } = STRINGS.messages;
     if (kind === 'failed' && job.error !== null) {
-      const { message, remedy } = job.error;
-      const text = failed(job.title, remedy === undefined ? message : `${message} ${remedy}`);
+      const text = failed(job.title, reviveError(job.error).line);
       void window.showErrorMessage(text, openLog).then((choice) => {
         if (choice === openLog) void commands.executeCommand(COMMANDS.showLog, job.id);
       });

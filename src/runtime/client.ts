@@ -11,6 +11,7 @@ import {
 } from './client-options.js';
 import { Emitter } from './emitter.js';
 import { JobBook } from './job-book.js';
+import { reviveError } from './job-error.js';
 import {
   endProcess,
   endsWithin,
@@ -182,11 +183,7 @@ export class RuntimeClient {
     const { connection } = await this.connected();
     const answer = await request(connection);
     if (answer.ok) return answer.value;
-    const { code, message, remedy, file, line } = answer.error;
-    throw new DeltaloomError(code, message, {
-      place: { ...(file === undefined ? {} : { file }), ...(line === undefined ? {} : { line }) },
-      ...(remedy === undefined ? {} : { remedy }),
-    });
+    throw reviveError(answer.error);
   }
 
   private async connected(running?: RuntimeProcess): Promise<Link> {

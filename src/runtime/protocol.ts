@@ -24,6 +24,7 @@ export interface JobError {
   readonly remedy?: string;
   readonly file?: string;
   readonly line?: number;
+  readonly at?: string;
 }
 
 /** How a job is to be computed. Jobs with other settings than the last one get a fresh engine. */

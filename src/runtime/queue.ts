@@ -1,7 +1,8 @@
 import { DeltaloomError } from '../core/errors.js';
 import type { JobOutcome, JobProgress } from '../study/jobs.js';
+import { describeError, reviveError } from './job-error.js';
 import { runLine } from './job-log.js';
-import { hasEnded, JOB_PRIORITIES, type JobError, type JobView, type SubmittedJob } from './protocol.js';
+import { hasEnded, JOB_PRIORITIES, type JobView, type SubmittedJob } from './protocol.js';
 
 /** What a running job is given: the queue's side of `JobContext`. */
 export interface JobHooks {
@@ -137,7 +138,7 @@ export class JobQueue {
         this.end(entry, { state: 'cancelled' });
       } else {
         const error = describeError(reason ?? caught);
-        log(`Failed: ${error.message}${error.remedy === undefined ? '' : ` ${error.remedy}`}`);
+        log(`Failed: ${reviveError(error).line}`);
         const stack =
           caught instanceof DeltaloomError || !(caught instanceof Error) ? undefined : caught.stack;
         if (stack !== undefined) log(stack);
@@ -203,20 +204,6 @@ function givenUp(signal: AbortSignal): DeltaloomError | undefined {
   return signal.aborted && reason instanceof DeltaloomError && reason.code !== 'cancelled'
     ? reason
     : undefined;
-}
-
-/** An error as it crosses the border to the editor. */
-export function describeError(error: unknown): JobError {
-  if (error instanceof DeltaloomError) {
-    return {
-      code: error.code,
-      message: error.message,
-      ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
-      ...(error.place.file === undefined ? {} : { file: error.place.file }),
-      ...(error.place.line === undefined ? {} : { line: error.place.line }),
-    };
-  }
-  return { code: 'unexpected', message: error instanceof Error ? error.message : String(error) };
 }
 
 /** The same text for the same request, in whatever order its properties were written. */

@@ -21,7 +21,8 @@ import {
   type SessionSettings,
   type SubmittedJob,
 } from './protocol.js';
-import { describeError, JobQueue, type JobHooks } from './queue.js';
+import { describeError } from './job-error.js';
+import { JobQueue, type JobHooks } from './queue.js';
 
 /** What the runtime can do; `main.ts` wires the real thing. */
 export interface RuntimeWork {

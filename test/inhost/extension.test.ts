@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { access, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import * as vscode from 'vscode';
-import type { Services } from '../../src/extension/services.js';
-import { COMMANDS, EXTENSION_ID, VIEWS } from '../../src/extension/identifiers.js';
+import type { Services, Study } from '../../src/extension/services.js';
+import { COMMANDS, VIEWS } from '../../src/extension/identifiers.js';
 import { hasEnded, type JobView } from '../../src/runtime/protocol.js';
 import {
   makeLargeRecords,
@@ -13,44 +12,27 @@ import {
   writeStudy,
   writeTinyBackbone,
 } from '../extension/make-study.js';
+import { folder, installed, studyIn, tune, until } from './support.js';
 
 /** Inside a real extension host, with the real runtime process. The workspace is a copy, filled by the suite. */
 
-const extension = vscode.extensions.getExtension<Services>(EXTENSION_ID);
-const folder = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath ?? '';
+const extension = installed();
 let services: Services;
 let activeByItself = false;
 
-async function until<T>(
-  read: () => T | undefined | Promise<T | undefined>,
-  what: string,
-  seconds = 60,
-): Promise<T> {
-  const end = Date.now() + seconds * 1000;
-  for (;;) {
-    const found = await read();
-    if (found !== undefined) return found;
-    if (Date.now() > end) throw new Error(`Never happened: ${what}.`);
-    await delay(100);
-  }
-}
-
 function declaredCommands(): string[] {
-  const { contributes } = extension?.packageJSON as {
+  const { contributes } = extension.packageJSON as {
     contributes: { commands: readonly { readonly command: string }[] };
   };
   return contributes.commands.map(({ command }) => command).sort();
 }
 
-function study(): Services['studies']['studies'][number] {
-  const found = services.studies.studies.find(({ directory }) => directory === folder);
-  if (found === undefined) throw new Error('The study was not found.');
-  return found;
+function study(): Study {
+  return studyIn(services, folder);
 }
 
 before(async function () {
   this.timeout(120_000);
-  assert.ok(extension, 'the extension is installed');
   await writeTinyBackbone(extension.extensionPath, folder);
   await writeStudy(folder, makeRecords(), QUICK_SETTINGS);
   activeByItself = await until(() => (extension.isActive ? true : undefined), 'the activation');
@@ -156,15 +138,6 @@ describe('jobs', function () {
   // With other shots than those on record, whose work would not be done again.
   const long = { ...choice, role: 'source', shots: 16 } as const;
 
-  async function tune(task: string, what: typeof choice | typeof long): Promise<JobView> {
-    const id = await vscode.commands.executeCommand<string>(COMMANDS.tune, {
-      study: folder,
-      task,
-      choice: what,
-    });
-    return until(() => services.jobs.get(id), 'the job');
-  }
-
   async function running(id: string): Promise<JobView> {
     return until(
       () => {
@@ -186,7 +159,7 @@ describe('jobs', function () {
       longest = Math.max(longest, now - last);
       last = now;
     }, 10);
-    const job = await tune('negation', choice);
+    const job = await tune(services, folder, 'negation', choice);
     const end = await services.jobs.finished(job.id);
     clearInterval(pulse);
     assert.equal(end.state, 'done', JSON.stringify(end.error));
@@ -199,7 +172,7 @@ describe('jobs', function () {
   });
 
   it('cancels a running tuning', async () => {
-    const job = await tune('hotels', long);
+    const job = await tune(services, folder, 'hotels', long);
     await running(job.id);
     const ended = services.jobs.finished(job.id);
     await vscode.commands.executeCommand(COMMANDS.cancelJob, job.id);
@@ -207,7 +180,7 @@ describe('jobs', function () {
   });
 
   it('starts the runtime again when it is killed, and the job resumes', async () => {
-    const job = await tune('phones', long);
+    const job = await tune(services, folder, 'phones', long);
     await running(job.id);
     const { state } = services.jobs;
     if (state.kind !== 'ready') throw new Error(`The runtime is ${state.kind}.`);

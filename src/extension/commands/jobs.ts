@@ -1,5 +1,6 @@
 import { commands, ThemeIcon, window, type QuickInputButton, type QuickPickItem } from 'vscode';
 import { DeltaloomError } from '../../core/errors.js';
+import { reviveError } from '../../runtime/job-error.js';
 import { hasEnded, type JobView } from '../../runtime/protocol.js';
 import { COMMANDS, SETTINGS } from '../identifiers.js';
 import { collectJobLine } from '../jobs/job-lines.js';
@@ -116,7 +117,7 @@ async function showJobs({ jobs, services }: CommandEnvironment): Promise<void> {
     const active = pick.activeItems[0]?.id;
     pick.keepScrollPosition = true;
     pick.items = all.map((job): JobItem => {
-      const detail = job.error?.message ?? job.outcome?.summary;
+      const detail = job.error === null ? job.outcome?.summary : reviveError(job.error).line;
       return {
         id: job.id,
         ...lineOf(job),

@@ -26,13 +26,19 @@ interface Entry {
   readonly folders: DirectoryWatch;
 }
 
+/** A reading, and the one that was asked for meanwhile. */
+interface Turn {
+  readonly now: Promise<void>;
+  next: Promise<void> | undefined;
+}
+
 /** Finds the studies of the workspace, reads them, and reads them again when their files change. */
 export class WorkspaceStudies implements StudyRegistry, Disposable {
   private readonly entries = new Map<string, Entry>();
   private readonly changed = new EventEmitter<string>();
   private readonly disposables: { dispose(): unknown }[] = [this.changed];
   private readonly settling = new Map<string, NodeJS.Timeout>();
-  private readonly reading = new Map<string, Promise<void>>();
+  private readonly reading = new Map<string, Turn>();
   /** Studies being judged; true: once more afterwards. */
   private readonly judging = new Map<string, boolean>();
   private looked = false;
@@ -86,6 +92,11 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
 
   /** Looks through the workspace. Call it once at the start; later it is called when studies appear or disappear. */
   async look(): Promise<void> {
+    await this.lookAround();
+  }
+
+  /** Returns the studies that appeared, which have been read. */
+  private async lookAround(): Promise<ReadonlySet<string>> {
     const found = new Set(await this.locate());
     for (const [directory, entry] of this.entries) {
       if (found.has(directory)) continue;
@@ -93,16 +104,19 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
       this.entries.delete(directory);
       this.changed.fire(directory);
     }
-    await Promise.all([...found].filter((each) => !this.entries.has(each)).map((each) => this.read(each)));
+    const appeared = new Set([...found].filter((each) => !this.entries.has(each)));
+    await Promise.all([...appeared].map((each) => this.read(each)));
     const first = !this.looked;
     this.looked = true;
     if (first) this.changed.fire('');
+    return appeared;
   }
 
   async refresh(directory?: string): Promise<void> {
     if (directory === undefined) {
-      await this.look();
-      await Promise.all([...this.entries.keys()].map((each) => this.read(each)));
+      const appeared = await this.lookAround();
+      const known = [...this.entries.keys()].filter((each) => !appeared.has(each));
+      await Promise.all(known.map((each) => this.read(each)));
     } else {
       await this.read(directory);
     }
@@ -131,14 +145,21 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
     return found.flat();
   }
 
+  /** Wishes made while a study is being read are all served by one more reading after it. */
   private read(directory: string): Promise<void> {
-    // A second wish while reading is served by one more reading after it, not by one at the same time.
-    const before = this.reading.get(directory);
-    const next = (before ?? Promise.resolve()).then(() => this.readNow(directory));
-    this.reading.set(directory, next);
-    return next.finally(() => {
-      if (this.reading.get(directory) === next) this.reading.delete(directory);
+    const known = this.reading.get(directory);
+    if (known === undefined) {
+      const turn: Turn = { now: this.readNow(directory), next: undefined };
+      this.reading.set(directory, turn);
+      return turn.now.finally(() => {
+        if (this.reading.get(directory) === turn && turn.next === undefined) this.reading.delete(directory);
+      });
+    }
+    known.next ??= known.now.then(() => {
+      this.reading.delete(directory);
+      return this.read(directory);
     });
+    return known.next;
   }
 
   private async readNow(directory: string): Promise<void> {
