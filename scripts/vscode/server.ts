@@ -22,6 +22,10 @@ export interface VsCodeServer {
   readonly url: string;
   /** `127.0.0.1:PORT`: the authority of `vscode-remote` resources. */
   readonly authority: string;
+  /** Of the server: everything that it starts is below it. */
+  readonly pid: number;
+  /** The user's settings, in place of those before. A window that is opened afterwards has them. */
+  writeSettings(settings: Readonly<Record<string, unknown>>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -45,10 +49,9 @@ export async function startVsCodeServer(
   const port = options.port === undefined || options.port === 0 ? await freePort() : options.port;
   const user = path.join(options.dataDirectory, 'data', 'User');
   await mkdir(user, { recursive: true });
-  await writeFile(
-    path.join(user, 'settings.json'),
-    JSON.stringify({ ...QUIET_SETTINGS, ...options.settings }, null, 2),
-  );
+  const writeSettings = (settings: Readonly<Record<string, unknown>> = {}): Promise<void> =>
+    writeFile(path.join(user, 'settings.json'), JSON.stringify({ ...QUIET_SETTINGS, ...settings }, null, 2));
+  await writeSettings(options.settings);
   const environment: NodeJS.ProcessEnv = { ...process.env, EXTENSIONS_GALLERY: '{}' };
   // A VS Code terminal sets these for its own instance; the server must not talk to that one.
   delete environment['VSCODE_IPC_HOOK_CLI'];
@@ -92,6 +95,8 @@ export async function startVsCodeServer(
   return {
     url,
     authority,
+    pid: child.pid ?? 0,
+    writeSettings,
     stop: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill('SIGTERM');

@@ -165,6 +165,7 @@ export const STRINGS = {
     confirmForGood: 'This place has no trash. Delete for good?',
     forGood: 'Delete for Good',
     dropTitle: (source: string) => `Use ${source}`,
+    dropWhat: 'What for?',
     dropTune: (task: string) => `Tune ${task} from it`,
     dropMerge: (task: string) => `Merge again for ${task} with it`,
     dropMergeDetail: 'Equal weights over the sources of the merge and this one',

@@ -43,6 +43,7 @@ export class Workbench {
     readonly server: VsCodeServer,
     private readonly browser: Browser,
     private readonly temporary: string | undefined,
+    private readonly settings: Readonly<Record<string, unknown>>,
   ) {}
 
   static async launch(options: WorkbenchOptions = {}): Promise<Workbench> {
@@ -53,15 +54,16 @@ export class Workbench {
       options.dataDirectory === undefined
         ? await mkdtemp(path.join(os.tmpdir(), 'deltaloom-workbench-'))
         : undefined;
+    const settings = {
+      'workbench.colorTheme': THEMES[options.theme ?? 'dark'],
+      'workbench.reduceMotion': 'on',
+      ...options.settings,
+    };
     const server = await startVsCodeServer(installation, {
       dataDirectory: options.dataDirectory ?? temporary ?? '',
       workspaceTrust: options.workspaceTrust ?? false,
       testDriver: true,
-      settings: {
-        'workbench.colorTheme': THEMES[options.theme ?? 'dark'],
-        'workbench.reduceMotion': 'on',
-        ...options.settings,
-      },
+      settings,
     });
     let browser: Browser | undefined;
     try {
@@ -77,7 +79,7 @@ export class Workbench {
         timeout: 120_000,
       });
       await page.locator('.monaco-workbench').waitFor({ timeout: 120_000 });
-      return new Workbench(page, server, browser, temporary);
+      return new Workbench(page, server, browser, temporary, settings);
     } catch (error) {
       await browser?.close();
       await server.stop();
@@ -93,6 +95,51 @@ export class Workbench {
   /** A row of a tree in the side bar. */
   treeItem(name: string | RegExp): Locator {
     return this.page.locator('.sidebar').getByRole('treeitem', { name });
+  }
+
+  /** The first row of this name below an open row of the tree, once it is there. Rows name no parent: levels tell. */
+  async rowBelow(parent: RegExp, name: RegExp, seconds = 120): Promise<Locator> {
+    for (const end = Date.now() + seconds * 1000; ;) {
+      const row = await this.findRowBelow(parent, name);
+      if (row !== undefined) return row;
+      if (Date.now() > end) throw new Error(`There is no row ${String(name)} below ${String(parent)}.`);
+      await this.page.waitForTimeout(100);
+    }
+  }
+
+  async findRowBelow(parent: RegExp, name: RegExp): Promise<Locator | undefined> {
+    const list = this.page.locator('.sidebar .monaco-list-row[role=treeitem]');
+    const rows = await list.evaluateAll((elements) =>
+      elements
+        .map((element) => ({
+          index: Number(element.getAttribute('data-index')),
+          level: Number(element.getAttribute('aria-level')),
+          label: element.getAttribute('aria-label') ?? '',
+        }))
+        .sort((a, b) => a.index - b.index),
+    );
+    const at = rows.findIndex(({ label }) => parent.test(label));
+    const owner = rows[at];
+    if (owner === undefined) return undefined;
+    for (const { index, level, label } of rows.slice(at + 1)) {
+      if (level <= owner.level) return undefined;
+      if (name.test(label)) {
+        return this.page.locator(`.sidebar .monaco-list-row[role=treeitem][data-index="${index}"]`);
+      }
+    }
+    return undefined;
+  }
+
+  /** Opens the window anew with another theme, as the same user. */
+  async setTheme(theme: ThemeName): Promise<void> {
+    await this.server.writeSettings({ ...this.settings, 'workbench.colorTheme': THEMES[theme] });
+    await this.reopen();
+  }
+
+  /** Closes the window and opens it again. */
+  async reopen(): Promise<void> {
+    await this.page.reload({ waitUntil: 'commit', timeout: 120_000 });
+    await this.page.locator('.monaco-workbench').waitFor({ timeout: 120_000 });
   }
 
   /** Right-clicks a tree row and chooses a menu item. */

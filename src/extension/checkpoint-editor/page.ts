@@ -227,7 +227,7 @@ body { font: var(--vscode-font-size) var(--vscode-font-family); color: var(--vsc
 h1 { font-size: 1.4em; font-weight: 600; margin: 12px 0 4px; overflow-wrap: anywhere; }
 h2 { font-size: 1em; font-weight: 600; margin: 24px 0 8px; }
 table { border-collapse: collapse; }
-th, td { text-align: left; padding: 3px 16px 3px 0; vertical-align: top; font-weight: normal; }
+th, td { text-align: left; padding: 3px 16px 3px 0; vertical-align: baseline; font-weight: normal; }
 .facts th { color: var(--vscode-descriptionForeground); white-space: nowrap; }
 .facts td { overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; }
@@ -240,7 +240,7 @@ th, td { text-align: left; padding: 3px 16px 3px 0; vertical-align: top; font-we
 .data thead th:nth-child(n+4) { text-align: right; }
 .broken { color: var(--vscode-errorForeground); }
 .warning { color: var(--vscode-editorWarning-foreground); padding-left: 20px; }
-.bar { width: 120px; height: 8px; margin-top: 5px; }
+.bar { width: 120px; height: 8px; }
 .bar rect { fill: var(--vscode-charts-blue); }
 </style>
 </head>

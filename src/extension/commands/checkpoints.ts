@@ -95,7 +95,11 @@ export async function dropOnto(
       value: 'merge',
     });
   }
-  const what = await pickOne(choices, { title, placeholder: '' }, { askAlways: true });
+  const what = await pickOne(
+    choices,
+    { title, placeholder: STRINGS.checkpoints.dropWhat },
+    { askAlways: true },
+  );
   if (what === 'tune') await tuneFrom(environment, owner, task, deltaName, initialisation);
   if (what === 'merge' && target.kind === 'merge' && dragged.kind === 'checkpoint') {
     const tasks = new Set([

@@ -29,6 +29,6 @@ function labelOfMerge(by: Extract<JobRequest, { kind: 'merge' }>['by']): string 
     case 'group':
       return STRINGS.merge.group;
     case 'explicit':
-      return 'weights';
+      return formatMergeLabel(by.kind);
   }
 }

@@ -45,10 +45,18 @@ export function shortCommit(commit: string | null, dirty: boolean): string {
   return commit === null ? '' : `${commit.slice(0, 7)}${dirty ? '*' : ''}`;
 }
 
-/** Ids of score methods become their titles; 'average', 'group', ... stay; parts are kept. */
+/** What merges without scores are weighed by, for people. */
+const UNSCORED: Readonly<Record<string, string>> = {
+  average: 'plain average',
+  group: 'group',
+  'best-source': 'best source',
+  explicit: 'chosen weights',
+};
+
+/** What a merge is weighed by, for people: the title of a score method or one of the others; parts are kept. */
 export function formatMergeLabel(label: string): string {
   const [id = '', ...part] = label.split('/');
-  const title = isScoreMethod(id) ? SCORE_METHOD_INFO[id].title : id;
+  const title = isScoreMethod(id) ? SCORE_METHOD_INFO[id].title : (UNSCORED[id] ?? id);
   return part.length === 0 ? title : `${title}, ${part.join('/')}`;
 }
 

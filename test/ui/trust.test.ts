@@ -1,0 +1,114 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeRecords, QUICK_SETTINGS, writeStudy, writeTinyBackbone } from '../extension/make-study.js';
+import { findChromium } from '../harness/chromium.js';
+import { runtimeProcesses } from '../harness/processes.js';
+import { PROJECT_ROOT, Workbench } from '../harness/workbench.js';
+
+/** A folder that nobody trusts yet, in the real workbench: browse only, until it is trusted. */
+describe.skipIf(findChromium() === undefined)('an untrusted workspace', { timeout: 600_000 }, () => {
+  let folder: string;
+  let workbench: Workbench;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(os.tmpdir(), 'deltaloom-trust-'));
+    await writeTinyBackbone(PROJECT_ROOT, folder);
+    await writeStudy(folder, makeRecords(), QUICK_SETTINGS);
+    workbench = await Workbench.launch({
+      folder,
+      workspaceTrust: true,
+      settings: { 'security.workspace.trust.startupPrompt': 'never' },
+    });
+    workbench.page.setDefaultTimeout(60_000);
+    await workbench.openView('Deltaloom');
+  }, 600_000);
+  afterAll(async () => {
+    await workbench.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('can be browsed, and offers to be trusted', async () => {
+    await workbench.treeItem(/^movies/).click();
+    await workbench
+      .treeItem(/source, adapter/)
+      .first()
+      .waitFor();
+    await workbench.page.getByText('You can browse tasks, checkpoints and results').waitFor();
+    await workbench.screenshot('untrusted-dark');
+  });
+
+  it('shows of a checkpoint what its record says, and why not more', async () => {
+    await workbench
+      .treeItem(/source, adapter/)
+      .first()
+      .click();
+    const page = workbench.webview();
+    await page.getByText('The workspace is not trusted').waitFor();
+    await page.getByRole('heading', { name: 'Provenance' }).waitFor();
+    expect(await page.getByRole('heading', { name: 'Tensors', exact: true }).count()).toBe(0);
+    await workbench.screenshot('untrusted-checkpoint-dark');
+  });
+
+  it('disables every command that computes, writes or runs git, and keeps those that browse', async () => {
+    const { page } = workbench;
+    const disabled = async (row: RegExp): Promise<string[]> => {
+      await workbench.treeItem(row).first().click({ button: 'right' });
+      const items = page.locator('.monaco-menu .action-item:has(.action-menu-item)');
+      await items.first().waitFor();
+      const entries = await items.evaluateAll((found) =>
+        found.map((item) => ({
+          label: item.querySelector('.action-label')?.textContent ?? '',
+          off: item.classList.contains('disabled'),
+        })),
+      );
+      await page.keyboard.press('Escape');
+      expect(entries.filter(({ off }) => !off).map(({ label }) => label)).not.toEqual([]);
+      return entries.filter(({ off }) => off).map(({ label }) => label.replace('…', ''));
+    };
+    expect((await disabled(/^movies/)).sort()).toEqual([
+      'Evaluate',
+      'Merge for Task',
+      'Score against Sources',
+      'Tune',
+      'Tune with Last Settings',
+    ]);
+    expect((await disabled(/source, adapter/)).sort()).toEqual([
+      'Delete',
+      'Evaluate',
+      'Merge Selected',
+      'Show the Commit',
+      'Use as Initialisation',
+    ]);
+    await page.keyboard.press('F1');
+    await workbench.quickInput().fill('>Deltaloom: ');
+    await workbench.quickPickOption('Deltaloom: Open Data').waitFor();
+    expect(await workbench.quickPickOption(/Deltaloom: (Tune|Merge|Score|Evaluate|Run|Delete)/).count()).toBe(
+      0,
+    );
+    await page.keyboard.press('Escape');
+  });
+
+  it('starts no runtime and writes nothing, until the workspace is trusted', async () => {
+    expect(await runtimeProcesses(workbench.server.pid)).toEqual([]);
+    expect(await readdir(path.join(folder, '.deltaloom'))).not.toContain('cache');
+    await workbench.page.getByRole('button', { name: 'Manage Workspace Trust' }).click();
+    await workbench.page
+      .locator('.workspace-trust-editor')
+      .getByRole('button', { name: 'Trust', exact: true })
+      .click();
+    // The editor of trust lies over everything else.
+    await workbench.page.keyboard.press('Escape');
+    // The open checkpoint is read now, by the runtime that may be started.
+    await workbench.webview().getByRole('heading', { name: 'Tensors', exact: true }).waitFor();
+    expect(await runtimeProcesses(workbench.server.pid)).toHaveLength(1);
+    await workbench.page.getByText('You can browse tasks').waitFor({ state: 'detached' });
+    const records = await readdir(path.join(folder, '.deltaloom', 'runs', 'negation'));
+    await workbench.chooseFromContextMenu(workbench.treeItem(/^negation/), 'Tune with Last Settings');
+    await expect
+      .poll(() => readdir(path.join(folder, '.deltaloom', 'runs', 'negation')), { timeout: 120_000 })
+      .toHaveLength(records.length + 1);
+    expect(await readFile(path.join(folder, 'deltaloom.json'), 'utf8')).toContain('"version": 1');
+  });
+});
