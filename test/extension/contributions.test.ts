@@ -1,6 +1,17 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { PANEL_KINDS } from '../../src/extension/panels/messages.js';
+import type { Study } from '../../src/extension/services.js';
+import {
+  collectChildren,
+  collectRoots,
+  DEFAULT_ARRANGEMENT,
+  type TreeNode,
+} from '../../src/extension/tree/nodes.js';
+import { collectRow } from '../../src/extension/tree/rows.js';
+import { collectStudyIndex } from '../../src/extension/tree/study-index.js';
+import type { JobView } from '../../src/runtime/protocol.js';
 import { studySchema } from '../../src/study/configuration.js';
 import {
   CHECKPOINT_EDITOR,
@@ -9,6 +20,7 @@ import {
   SETTINGS,
   VIEWS,
 } from '../../src/extension/identifiers.js';
+import { makeRecords, makeSnapshot, weightsOnDisk } from './make-study.js';
 
 /** What package.json declares and what the code has must be the same, in both directions. */
 
@@ -72,6 +84,47 @@ function collectConditions(): string[] {
       ),
     ),
   ];
+}
+
+/** The `contextValue` of every kind of row, in every state. */
+function collectContextValues(): string[] {
+  const records = makeRecords();
+  const [source] = records.runs;
+  if (source === undefined) throw new Error('There are no runs.');
+  const runs = [
+    ...records.runs,
+    { ...source, id: 'probe', role: 'step-k' as const },
+    { ...source, id: 'cancelled', status: 'cancelled' as const },
+    {
+      ...source,
+      id: 'absent',
+      checkpoint: { ...source.checkpoint, path: 'absent' } as typeof source.checkpoint,
+    },
+  ];
+  const snapshot = makeSnapshot({ ...records, runs });
+  const study = { directory: '/study', name: 'Two families', snapshot } as unknown as Study;
+  const owners = [study, { ...study, directory: '/other' }].map((each) => ({
+    study: each,
+    index: collectStudyIndex(snapshot, weightsOnDisk(records)),
+  }));
+  const job = {
+    id: 'job',
+    study: '/study',
+    title: '',
+    state: 'running',
+    progress: null,
+    attempts: 1,
+    request: { kind: 'evaluate', task: 'movies' },
+  } as unknown as JobView;
+  const values = new Set<string>();
+  const visit = (nodes: readonly TreeNode[]): void => {
+    for (const node of nodes) {
+      values.add(collectRow(node, { now: 0, jobs: [], checked: new Set() }).contextValue);
+      visit(collectChildren(node, [job], DEFAULT_ARRANGEMENT));
+    }
+  };
+  visit(collectRoots(owners, DEFAULT_ARRANGEMENT));
+  return [...values].sort();
 }
 
 describe('package.json', () => {
@@ -144,6 +197,30 @@ describe('package.json', () => {
     );
     expect([...used].sort()).toEqual(Object.values(CONTEXT_KEYS).sort());
     expect(views.has('deltaloom.nextStep')).toBe(true);
+  });
+
+  it('names only views, editors and rows that there are, and has a menu for every kind of row', () => {
+    const conditions = collectConditions();
+    const named = (pattern: RegExp): string[] =>
+      conditions.flatMap((condition) => [...condition.matchAll(pattern)].map(([, name]) => name ?? ''));
+    expect([...new Set(named(/\b(?:view|focusedView) == ([\w.]+)/g))]).toEqual([VIEWS.studies]);
+    expect([...new Set(named(/\bactiveCustomEditorId == ([\w.]+)/g))]).toEqual([CHECKPOINT_EDITOR]);
+
+    const rows = collectContextValues();
+    const tests = [
+      ...named(/viewItem =~ \/((?:[^/\\]|\\.)+)\//g).map((pattern) => new RegExp(pattern)),
+      ...named(/viewItem == (\w+)/g).map((value) => new RegExp(`^${value}$`)),
+    ];
+    expect(tests.length).toBeGreaterThan(20);
+    expect(tests.filter((test) => !rows.some((row) => test.test(row)))).toEqual([]);
+    const bare = rows.filter((row) => !tests.some((test) => test.test(row)));
+    // 'Sources after k steps' is a heading.
+    expect(bare).toEqual(['probes']);
+  });
+
+  it('restores exactly the panels that the code has', () => {
+    const restored = manifest.activationEvents.filter((event) => event.startsWith('onWebviewPanel:'));
+    expect(restored.sort()).toEqual(PANEL_KINDS.map((kind) => `onWebviewPanel:deltaloom.${kind}`).sort());
   });
 
   it('declares exactly the settings that the code reads', () => {

@@ -62,8 +62,13 @@ export function previewWeights({ sources, weights, effectiveSources, notice }: A
   const order = sources
     .map((task, index) => ({ task, weight: weights[index] ?? 0 }))
     .sort((a, b) => b.weight - a.weight);
-  const shown = order.slice(0, 4).map(({ task, weight }) => `${Math.round(weight * 100)}% ${task}`);
-  const more = order.length > 4 ? ` + ${order.length - 4}` : '';
+  // What rounds to nothing is only counted.
+  const shown = order
+    .slice(0, 4)
+    .map(({ task, weight }) => ({ task, percent: Math.round(weight * 100) }))
+    .filter(({ percent }) => percent > 0)
+    .map(({ task, percent }) => `${percent}% ${task}`);
+  const more = order.length > shown.length ? ` + ${order.length - shown.length}` : '';
   const warning = notice === null ? '' : `$(warning) ${notice.kind} · `;
   return `${warning}${shown.join(' · ')}${more} · ${STRINGS.merge.effective(effectiveSources)}`;
 }

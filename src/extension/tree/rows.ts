@@ -200,7 +200,7 @@ function checkpointRow(node: CheckpointNode, context: RowContext): Row {
     icon,
     ...(colour === undefined ? {} : { iconColour: colour }),
     contextValue: `checkpoint ${run.role} ${state}${run.provenance.commit === null ? '' : ' commit'}${
-      run.checkpoint === null ? '' : ' weights'
+      run.checkpoint === null || state === 'absent' ? '' : ' weights'
     }`,
     collapsible: 'no',
     ...(mergeable ? { checked: context.checked.has(checkKey(node)) } : {}),
@@ -278,7 +278,9 @@ function mergeRow(node: MergeNode, { now }: RowContext): Row {
     description,
     icon: state === 'stale' ? 'history' : state === 'absent' ? 'cloud' : 'git-merge',
     ...(state === 'stale' ? { iconColour: 'list.warningForeground' } : {}),
-    contextValue: `merge ${state}${provenance.commit === null ? '' : ' commit'} weights`,
+    contextValue: `merge ${state}${provenance.commit === null ? '' : ' commit'}${
+      state === 'absent' ? '' : ' weights'
+    }`,
     collapsible: 'no',
     ...(state === 'stale' ? { decoration: 'stale' as const } : {}),
   });
