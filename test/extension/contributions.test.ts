@@ -9,6 +9,7 @@ import {
   DEFAULT_ARRANGEMENT,
   type TreeNode,
 } from '../../src/extension/tree/nodes.js';
+import { STRINGS } from '../../src/extension/strings.js';
 import { collectRow } from '../../src/extension/tree/rows.js';
 import { collectStudyIndex } from '../../src/extension/tree/study-index.js';
 import type { JobView } from '../../src/runtime/protocol.js';
@@ -258,5 +259,19 @@ describe('package.json', () => {
     const text = readFileSync(path.join(root, 'media', 'walkthrough', 'open.md'), 'utf8');
     const json = /```json\n(.*?)```/s.exec(text)?.[1] ?? '';
     expect(studySchema.safeParse(JSON.parse(json)).success).toBe(true);
+  });
+});
+
+describe('the sentences', () => {
+  it('are all said somewhere', () => {
+    const unsaid = Object.entries(STRINGS).flatMap(([group, sentences]) => {
+      if (typeof sentences === 'string') return [];
+      const taken = [...sources.matchAll(new RegExp(`\\{([^{}]*)\\}\\s*=\\s*STRINGS\\.${group}\\b`, 'g'))];
+      const names = new Set(taken.flatMap(([, list]) => (list ?? '').split(',').map((name) => name.trim())));
+      return Object.keys(sentences)
+        .filter((name) => !names.has(name) && !new RegExp(`STRINGS\\.${group}\\.${name}\\b`).test(sources))
+        .map((name) => `${group}.${name}`);
+    });
+    expect(unsaid).toEqual([]);
   });
 });

@@ -280,6 +280,21 @@ describe('RuntimeClient', () => {
     expect(await next.client.joinIfRunning()).toBe(false);
   });
 
+  it('removes what an outliving runtime left when it was killed', async () => {
+    const first = makeClient({ outliveWindow: true });
+    const view = await first.client.submit(job('sleep=60000'));
+    await seen(first.client, view.id, ({ state }) => state === 'running');
+    const { address } = JSON.parse(await readFile(advertisementFile(study), 'utf8')) as { address: string };
+    const pid = pidOf(first.client);
+    await first.client.dispose();
+    process.kill(pid, 'SIGKILL');
+    await until(() => !isAlive(pid), 'the end of the process');
+    const next = makeClient();
+    expect(await next.client.joinIfRunning()).toBe(false);
+    expect(next.client.state.kind).toBe('absent');
+    expect([advertisementFile(study), path.dirname(address)].filter((left) => existsSync(left))).toEqual([]);
+  });
+
   it('recovers the jobs of a joined runtime that dies', async () => {
     const first = makeClient({ outliveWindow: true });
     const view = await first.client.submit(job('sleep=3000'));

@@ -4,7 +4,7 @@ import type { RunRecord } from '../../study/records.js';
 import { COMMANDS } from '../identifiers.js';
 import { mergeRecordPath, predictionsPath, resolveInStudy, runRecordPath } from '../../study/paths.js';
 import { STRINGS } from '../strings.js';
-import { formatMetric, formatRun } from '../tree/labels.js';
+import { formatMerge, formatMetric, formatRun } from '../tree/labels.js';
 import type { Draggable } from '../tree/drag-and-drop.js';
 import type { CheckpointNode, MergeNode, TreeNode } from '../tree/nodes.js';
 import type { CommandEnvironment, CommandTable } from './environment.js';
@@ -85,7 +85,7 @@ export async function dropOnto(
       ? ({ kind: 'merge', id: dragged.merge.record.id } as const)
       : ({ kind: 'checkpoint', path } as const);
   const title = STRINGS.checkpoints.dropTitle(
-    dragged.kind === 'merge' ? dragged.merge.record.label : dragged.checkpoint.run.task,
+    dragged.kind === 'merge' ? formatMerge(dragged.merge.record) : dragged.checkpoint.run.task,
   );
   const choices: Choice<'tune' | 'merge'>[] = [{ label: STRINGS.checkpoints.dropTune(task), value: 'tune' }];
   if (target.kind === 'merge' && dragged.kind === 'checkpoint' && dragged.checkpoint.run.task !== task) {
@@ -172,7 +172,7 @@ function collectWeights(
       .filter(({ state }) => state !== 'absent')
       .map((merge): Choice<MergeNode> => ({
         heading: task.name,
-        label: `${task.name}: merge by ${merge.record.label}`,
+        label: `${task.name}: ${formatMerge(merge.record)}`,
         description: merge.record.deltaName,
         value: { kind: 'merge', study, group: null, merge },
       })),
@@ -227,7 +227,7 @@ async function deleteRows(
 
 function nameOfRow(row: CheckpointNode | MergeNode): string {
   return row.kind === 'merge'
-    ? `${row.merge.record.target}: merge by ${row.merge.record.label}`
+    ? `${row.merge.record.target}: ${formatMerge(row.merge.record)}`
     : `${row.checkpoint.run.task}: ${formatRun(row.checkpoint.run)}, seed ${row.checkpoint.run.seed}`;
 }
 

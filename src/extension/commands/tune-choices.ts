@@ -1,7 +1,7 @@
 import type { StudyConfiguration } from '../../study/configuration.js';
 import type { JobRequest } from '../../study/jobs.js';
 import { STRINGS } from '../strings.js';
-import { formatAge, formatMergeLabel, formatMetric, formatRun, formatShots } from '../tree/labels.js';
+import { formatAge, formatMerge, formatMetric, formatRun, formatShots } from '../tree/labels.js';
 import type { StudyIndex, TaskContents } from '../tree/study-index.js';
 
 export type TuneRequest = Extract<JobRequest, { kind: 'tune' }>;
@@ -122,7 +122,7 @@ export function collectInitialisations(
       if (record.deltaName !== deltaName || state === 'absent') continue;
       choices.push({
         heading: STRINGS.tune.fromMerge,
-        label: `Merge by ${formatMergeLabel(record.label)}`,
+        label: formatMerge(record),
         description: [
           record.temperature === null ? '' : `τ ${record.temperature}`,
           `${record.sources.length} sources`,

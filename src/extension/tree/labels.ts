@@ -60,6 +60,11 @@ export function formatMergeLabel(label: string): string {
   return part.length === 0 ? title : `${title}, ${part.join('/')}`;
 }
 
+/** 'Merge by Loss' */
+export function formatMerge({ label }: { readonly label: string }): string {
+  return `Merge by ${formatMergeLabel(label)}`;
+}
+
 export function isScoreMethod(text: string): text is ScoreMethod {
   return (SCORE_METHODS as readonly string[]).includes(text);
 }

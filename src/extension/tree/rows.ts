@@ -4,7 +4,7 @@ import { collectJobLine } from '../jobs/job-lines.js';
 import {
   formatAge,
   formatInitialisation,
-  formatMergeLabel,
+  formatMerge,
   formatMetric,
   formatRun,
   formatShots,
@@ -21,7 +21,6 @@ import {
   type TaskNode,
   type TreeNode,
 } from './nodes.js';
-import type { MergeRecord } from '../../study/records.js';
 import type { Checkpoint, CheckpointState, TaskContents } from './study-index.js';
 
 /** A row of the tree as data: what `provider.ts` turns into a TreeItem, and the tests compare. */
@@ -247,7 +246,7 @@ function checkpointTooltip({ run, reason, state, scoreSplit: split }: Checkpoint
 function mergeTooltip({ merge }: MergeNode): string {
   const { record, reason } = merge;
   return paragraphs([
-    `**${markdownText(mergeLabel(record))}** for ${markdownText(record.target)}`,
+    `**${markdownText(formatMerge(record))}** for ${markdownText(record.target)}`,
     reason === null ? '' : markdownText(reason),
     collectMergeSources(record.sources, record.weights, record.parts).table,
     record.loraRule === null ? '' : `LoRA rule: ${record.loraRule}`,
@@ -255,14 +254,10 @@ function mergeTooltip({ merge }: MergeNode): string {
   ]);
 }
 
-function mergeLabel({ label }: MergeRecord): string {
-  return `Merge by ${formatMergeLabel(label)}`;
-}
-
 function mergeRow(node: MergeNode, { now }: RowContext): Row {
   const { record, state } = node.merge;
   const { provenance } = record;
-  const label = mergeLabel(record);
+  const label = formatMerge(record);
   const sources = collectMergeSources(record.sources, record.weights, record.parts);
   const description = [
     record.deltaName,
