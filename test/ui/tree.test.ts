@@ -5,7 +5,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeRecords, QUICK_SETTINGS, writeStudy, writeTinyBackbone } from '../extension/make-study.js';
 import type { Locator } from 'playwright-core';
 import { findChromium } from '../harness/chromium.js';
-import { runtimeProcesses } from '../harness/processes.js';
 import { PROJECT_ROOT, Workbench } from '../harness/workbench.js';
 
 /** What a person does in the tree of a study, in the real workbench with the real runtime. */
@@ -19,7 +18,6 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
     await writeStudy(folder, makeRecords(), QUICK_SETTINGS);
     workbench = await Workbench.launch({
       folder,
-      settings: { 'deltaloom.runtime.outliveWindow': true },
       // Room for all rows: what is scrolled away is not there.
       viewport: { width: 1400, height: 1400 },
     });
@@ -130,137 +128,20 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
     await below(/^odd_one/, /from movies, adapter · 16 shots · seed 13/);
   });
 
-  it('tells the end of a tuning only to who does not look, and leads back to it', async () => {
-    const { page } = workbench;
-    // VS Code shows its tests no toasts: what would be one stands in the list of notifications.
-    const list = page.locator('.notifications-center');
-    await workbench.runCommand('Notifications: Show Notifications');
-    await list.getByText(/no new notifications/i).waitFor();
-    await workbench.runCommand('Notifications: Hide Notifications');
-    await workbench.openView('Explorer');
-    await workbench.runCommand('Deltaloom: Tune with Last Settings');
-    await workbench.quickPickOption(/^agreement/).click();
-    await workbench.runCommand('Notifications: Show Notifications');
-    const notice = list.locator('.notification-list-item', { hasText: /Tune agreement.*Tuned agreement/ });
-    await notice.waitFor({ timeout: 120_000 });
-    await workbench.screenshot('notification-dark');
-    await notice.getByRole('button', { name: 'Show in Tree' }).click();
-    await workbench.treeItem(/^agreement/).waitFor();
-  });
-
-  it('compares two checkpoints', async () => {
-    await workbench.runCommand('View: Close All Editors');
-    await workbench.chooseFromContextMenu(await below(/^movies/, /source, adapter/), /Compare Checkpoints/);
-    await workbench.quickPickOption(/^phones: adapter source/).click();
-    const page = workbench.webview();
-    await page.getByText(/Compared with .*safetensors/).waitFor();
-    await page.getByRole('columnheader', { name: 'Difference' }).first().waitFor();
-    await workbench.screenshot('compare-dark');
-  });
-
-  it('deletes a checkpoint after asking', async () => {
-    const { page } = workbench;
-    const runs = path.join(folder, '.deltaloom', 'runs', 'odd_one');
-    const before = await readdir(runs);
-    const started = /from movies, adapter/;
-    await workbench.chooseFromContextMenu(await below(/^odd_one/, started), /^Delete/);
-    const dialog = page.locator('.monaco-dialog-box');
-    await dialog.getByText('Delete 1 checkpoint?').waitFor();
-    await workbench.screenshot('delete-dark');
-    await dialog.getByRole('button', { name: 'Cancel' }).click();
-    expect(await readdir(runs)).toEqual(before);
-    await workbench.chooseFromContextMenu(await below(/^odd_one/, started), /^Delete/);
-    await dialog.getByRole('button', { name: 'Move to Trash' }).click();
-    // A file system without a trash asks once more.
-    const forGood = dialog.getByRole('button', { name: 'Delete for Good' });
-    await expect
-      .poll(async () => (await forGood.isVisible()) || (await readdir(runs)).length < before.length)
-      .toBe(true);
-    if (await forGood.isVisible()) await forGood.click();
-    await gone(/^odd_one/, started);
-    expect(await readdir(runs)).toHaveLength(before.length - 1);
-    await below(/^odd_one/, /failed/);
-  });
-
-  it('asks for what is to be tuned, shows it in row, badge and status bar, and cancels', async () => {
-    const { page } = workbench;
-    await workbench.chooseFromContextMenu(workbench.treeItem(/^agreement/), 'Tune…');
-    await workbench.quickPickOption(/^As a source/).click();
-    await workbench.quickPickOption(/^adapter/).click();
-    await workbench.quickPickOption(/^16 shots/).click();
-    await workbench.quickInput().press('Enter');
-    await open(/^agreement/);
-    const running = workbench.treeItem(/^Tuning agreement.*\d+%.*loss/);
-    await running.waitFor({ timeout: 120_000 });
-    await page
-      .locator('.statusbar')
-      .getByText(/agreement \d+% · loss \d/)
-      .waitFor();
-    await page.locator('.activitybar .badge-content', { hasText: '1' }).waitFor();
-    await workbench.screenshot('running-dark');
-    await workbench.chooseFromContextMenu(running, 'Cancel Job');
-    await below(/^agreement/, /source, adapter · 16 shots · cancelled/);
-    await page.locator('.activitybar .badge-content', { hasText: '1' }).waitFor({ state: 'hidden' });
-  });
-
-  it('starts a killed runtime again, and finds a runtime that outlived its window', async () => {
-    const { page } = workbench;
-    await workbench.chooseFromContextMenu(workbench.treeItem(/^agreement/), 'Tune with Last Settings');
-    const running = workbench.treeItem(/^Tuning agreement.*\d+%.*loss/);
-    await running.waitFor({ timeout: 120_000 });
-    const [first] = await runtimeProcesses(workbench.server.pid);
-    process.kill(first ?? 0, 'SIGKILL');
-    await page.locator('.statusbar').getByText('Deltaloom: restarting (1 of 3)').waitFor();
-    await workbench.treeItem(/^Tuning agreement.*attempt 2/).waitFor({ timeout: 120_000 });
-    const [second] = await runtimeProcesses(workbench.server.pid);
-    expect(second).not.toBe(first);
-
-    await workbench.runCommand('Deltaloom: Filter Tasks and Checkpoints…');
-    await workbench.quickInput().fill('agreement');
-    await page.keyboard.press('Enter');
-    await page.getByText('Filter "agreement": 1 of 6 tasks').waitFor();
-    await workbench.reopen();
-    await workbench.openView('Deltaloom');
-    // What was arranged is still so, and the job of the last window goes on.
-    await page.getByText('Filter "agreement": 1 of 6 tasks').waitFor();
-    await open(/^agreement/);
-    const again = workbench.treeItem(/^Tuning agreement.*\d+%.*attempt 2/);
-    await again.waitFor();
-    expect(isAlive(second ?? 0)).toBe(true);
-    await workbench.screenshot('reopened-dark');
-    await workbench.chooseFromContextMenu(again, 'Cancel Job');
-    await again.waitFor({ state: 'detached' });
-    await workbench.runCommand('Deltaloom: Clear Filter');
-  });
-
-  it('ticks the steps of the walkthrough that have been done', async () => {
-    const { page } = workbench;
-    await workbench.runCommand('Welcome: Open Walkthrough...');
-    await workbench.quickPickOption(/Get started with Deltaloom/).click();
-    const step = (title: string) => page.locator('.getting-started-step', { hasText: title });
-    await step('Open a study').waitFor();
-    for (const title of ['Open a study', 'Tune a task']) {
-      await step(title).locator('.codicon-getting-started-step-checked').first().waitFor();
-    }
-    await step('Score how related tasks are')
-      .locator('.codicon-getting-started-step-unchecked')
-      .first()
-      .waitFor();
-    await workbench.screenshot('walkthrough-dark');
-    await workbench.runCommand('View: Close All Editors');
-  });
-
   it('is legible in other themes and in a narrow window', async () => {
-    const { page } = workbench;
-    await open(/^odd_one/);
-    for (const theme of ['light', 'high-contrast', 'high-contrast-light'] as const) {
-      await workbench.setTheme(theme);
-      await workbench.openView('Deltaloom');
-      await page.setViewportSize({ width: 1400, height: 900 });
-      await workbench.screenshot(`tree-${theme}`);
-      await page.setViewportSize({ width: 700, height: 800 });
-      await below(/^odd_one/, /failed/);
-      await workbench.screenshot(`tree-${theme}-narrow`);
+    for (const theme of ['light', 'high-contrast'] as const) {
+      const other = await Workbench.launch({ folder, theme, viewport: { width: 700, height: 800 } });
+      try {
+        await other.openView('Deltaloom');
+        await other.treeItem(/^odd_one/).click();
+        await other
+          .treeItem(/failed/)
+          .first()
+          .waitFor();
+        await other.screenshot(`tree-${theme}-narrow`);
+      } finally {
+        await other.close();
+      }
     }
   });
 
@@ -276,17 +157,4 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
   function below(task: RegExp, name: RegExp): Promise<Locator> {
     return workbench.rowBelow(task, name);
   }
-
-  function gone(task: RegExp, name: RegExp): Promise<void> {
-    return expect.poll(() => workbench.findRowBelow(task, name)).toBeUndefined();
-  }
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
