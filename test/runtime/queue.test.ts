@@ -131,7 +131,7 @@ describe('JobQueue', () => {
       file: 'x.tsv',
       line: 7,
     });
-    expect(logs).toContain('Failed: No data. Add some.');
+    expect(logs).toContain('Failed: x.tsv:7: No data. Add some.');
     expect(state('b')).toBe('running');
   });
 
