@@ -116,7 +116,7 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
     await open(/^odd_one/);
     await workbench.treeItem(/Merge by .*adapter · 50% \w+ \+ 1/).waitFor();
     await workbench.runCommand('Deltaloom: Clear Checked Sources');
-    expect(await page.getByRole('checkbox', { checked: true }).count()).toBe(0);
+    await expect.poll(() => page.getByRole('checkbox', { checked: true }).count()).toBe(0);
   });
 
   it('uses a checkpoint that is dropped on a task as its start', async () => {
