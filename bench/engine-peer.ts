@@ -39,9 +39,7 @@ export class Peer {
    */
   static start(threads: number, { script, needs } = ENGINE_PEER): Peer | string {
     const python = process.env['DELTALOOM_PEER_PYTHON'] ?? 'python3';
-    const check = spawnSync(python, ['-c', 'from transformers import T5ForConditionalGeneration'], {
-      encoding: 'utf8',
-    });
+    const check = spawnSync(python, ['-c', `import ${needs.join(', ')}`], { encoding: 'utf8' });
     if (check.error !== undefined || check.status !== 0) {
       const reason = check.error?.message ?? check.stderr.trim().split('\n').at(-1) ?? '';
       return `${needs.join(' and ')} can't be imported by ${python} (${reason}); set DELTALOOM_PEER_PYTHON. Only our side is measured.`;

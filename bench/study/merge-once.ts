@@ -1,4 +1,5 @@
-import { readdir } from 'node:fs/promises';
+import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { wholePlan } from '../../src/core/merging.js';
@@ -6,42 +7,73 @@ import { BinaryFile } from '../../src/formats/binary-file.js';
 import { mergeCheckpoints } from '../../src/study/merging/index.js';
 
 /**
- * One measurement in a process of its own, so that its peak memory is its own: `merge` or `read` the first n checkpoints
- * of a folder. `read` is the bandwidth to compare with: the same bytes through the same calls into memory that is used
- * over and over, and nothing else.
+ * One measurement in a process of its own, so that its peak memory is its own. `merge` merges the first n checkpoints of a
+ * folder. The others are the bandwidth to compare with, and compute nothing: they read the same bytes into a few buffers
+ * that are used over and over, `read-parallel` four files at a time as a merge does, `read-in-turn` one after the other with
+ * blocking calls, which is as fast as one processor can copy; and `write` writes as many bytes as the merge does, on disk
+ * when it returns.
  */
-const [mode, folder = '', count = '0', output = ''] = process.argv.slice(2);
+const MODES = {
+  merge: mergeAll,
+  'read-parallel': readParallel,
+  'read-in-turn': readInTurn,
+  write: writeOne,
+} as const;
+export type Mode = keyof typeof MODES;
 
+/** As large as the pieces of a merge. */
+const PIECE = 2 ** 20;
+const AT_ONCE = 4;
+
+const [mode = '', folder = '', count = '0', output = ''] = process.argv.slice(2);
 const names = (await readdir(folder)).filter((name) => name.endsWith('.safetensors')).sort();
 const files = names.slice(0, Number(count)).map((name) => join(folder, name));
+const { size } = await stat(files[0] ?? '');
 const before = performance.now();
-const bytes = mode === 'read' ? await readAll(files) : await mergeAll(files);
+await MODES[mode as Mode](files);
 const seconds = (performance.now() - before) / 1000;
 // maxRSS is in KiB on every system that Node runs on.
-console.log(JSON.stringify({ seconds, bytes, peak: process.resourceUsage().maxRSS * 1024 }));
+console.log(
+  JSON.stringify({ seconds, bytes: size * files.length, peak: process.resourceUsage().maxRSS * 1024 }),
+);
 
-/** @returns bytes of the sources */
-async function mergeAll(all: readonly string[]): Promise<number> {
+async function mergeAll(all: readonly string[]): Promise<void> {
   const sources = all.map((file, i) => ({ task: `task ${i}`, file }));
   const weights = wholePlan(all.map(() => 1 / all.length));
-  const merged = await mergeCheckpoints(sources, weights, output, { loraRule: 'factors' });
-  return merged.bytes * all.length;
+  await mergeCheckpoints(sources, weights, output, { loraRule: 'factors' });
 }
 
-/** Four files at a time, as a merge reads them. */
-async function readAll(all: readonly string[]): Promise<number> {
-  const buffers = Array.from({ length: 4 }, () => Buffer.alloc(0));
-  let total = 0;
-  for (let start = 0; start < all.length; start += buffers.length) {
-    await Promise.all(
-      all.slice(start, start + buffers.length).map((file, j) =>
-        BinaryFile.use(file, async (opened) => {
-          if ((buffers[j]?.length ?? 0) < opened.size) buffers[j] = Buffer.alloc(opened.size);
-          await opened.readInto((buffers[j] ?? Buffer.alloc(0)).subarray(0, opened.size), 0);
-          total += opened.size;
-        }),
-      ),
-    );
+async function readParallel(all: readonly string[]): Promise<void> {
+  let next = 0;
+  const reader = async () => {
+    const buffer = Buffer.alloc(PIECE);
+    for (let file = all[next++]; file !== undefined; file = all[next++]) {
+      await BinaryFile.use(file, async (opened) => {
+        for (let at = 0; at < opened.size; at += PIECE) {
+          await opened.readInto(buffer.subarray(0, Math.min(PIECE, opened.size - at)), at);
+        }
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, reader));
+}
+
+function readInTurn(all: readonly string[]): Promise<void> {
+  const buffer = Buffer.alloc(PIECE);
+  for (const file of all) {
+    const descriptor = openSync(file, 'r');
+    for (let at = 0; at < size; at += PIECE) {
+      readSync(descriptor, buffer, 0, Math.min(PIECE, size - at), at);
+    }
+    closeSync(descriptor);
   }
-  return total;
+  return Promise.resolve();
+}
+
+function writeOne(): Promise<void> {
+  const descriptor = openSync(output, 'w');
+  writeSync(descriptor, Buffer.alloc(size));
+  fsyncSync(descriptor);
+  closeSync(descriptor);
+  return Promise.resolve();
 }

@@ -6,11 +6,12 @@ import { fileURLToPath } from 'node:url';
 import type { DeltaTensors, Tensor } from '../../src/core/tensor.js';
 import { sizeOfShape } from '../../src/core/tensor.js';
 import { writeSafetensors } from '../../src/formats/safetensors.js';
+import type { Mode } from './merge-once.js';
 
 /** Merging of many checkpoints: bandwidth against plain reading of the same files, and memory against their number. */
 
 export const COUNTS = [8, 64, 512] as const;
-const REPEATS = 3;
+const REPEATS = 5;
 
 /** Where the bytes come from: the system's page cache, or the disk once that cache has been told to forget the files. */
 export type Origin = 'memory' | 'disk';
@@ -19,11 +20,14 @@ export interface MergeMeasurement {
   readonly count: number;
   readonly origin: Origin;
   readonly megabytes: number;
-  /** Medians of paired runs, GB/s of source bytes. */
+  /** Medians over the rounds, GB/s of source bytes. */
   readonly merge: number;
+  /** Of the faster way of reading. */
   readonly read: number;
-  /** Median of the paired quotients. */
+  /** Median over the rounds of merging's speed by that of the faster reading of the same round. */
   readonly share: number;
+  /** The same, where reading is followed by writing one checkpoint's bytes durably, as a merge must. */
+  readonly shareOfReadingAndWriting: number;
   readonly peakMegabytes: number;
 }
 
@@ -46,9 +50,9 @@ export async function measureMerging(
     for (const origin of origins) {
       const measurement = measure(folder, count, origin, output);
       measurements.push(measurement);
-      const { merge, read, share, peakMegabytes } = measurement;
+      const { merge, read, share, shareOfReadingAndWriting, peakMegabytes } = measurement;
       log(
-        `merging ${count} from ${origin}: ${merge.toFixed(2)} GB/s, reading ${read.toFixed(2)} GB/s, share ${share.toFixed(2)}, peak ${peakMegabytes.toFixed(0)} MB`,
+        `merging ${count} from ${origin}: ${merge.toFixed(2)} GB/s, reading ${read.toFixed(2)} GB/s, share ${share.toFixed(2)} (reading and writing: ${shareOfReadingAndWriting.toFixed(2)}), peak ${peakMegabytes.toFixed(0)} MB`,
       );
     }
   }
@@ -57,22 +61,29 @@ export async function measureMerging(
 }
 
 function measure(folder: string, count: number, origin: Origin, output: string): MergeMeasurement {
-  const run = (mode: 'read' | 'merge') => {
+  const run = (mode: Mode) => {
     if (origin === 'disk') forget(folder, count);
     return runOnce(mode, folder, count, output);
   };
-  // The first pair brings files into the page cache, or programs; it is not counted.
-  run('read');
-  const pairs = Array.from({ length: REPEATS }, () => ({ read: run('read'), merge: run('merge') }));
+  // The first brings files into the page cache, and programs; it is not counted.
+  run('read-in-turn');
+  const rounds = Array.from({ length: REPEATS }, () => {
+    const [parallel, inTurn] = [run('read-parallel'), run('read-in-turn')];
+    const read = parallel.seconds < inTurn.seconds ? parallel : inTurn;
+    return { read, merge: run('merge'), write: run('write') };
+  });
   const speed = ({ bytes, seconds }: Once) => bytes / seconds / 1e9;
   return {
     count,
     origin,
-    megabytes: (pairs[0]?.merge.bytes ?? 0) / 1e6,
-    merge: median(pairs.map(({ merge }) => speed(merge))),
-    read: median(pairs.map(({ read }) => speed(read))),
-    share: median(pairs.map(({ merge, read }) => speed(merge) / speed(read))),
-    peakMegabytes: median(pairs.map(({ merge }) => merge.peak / 1e6)),
+    megabytes: (rounds[0]?.merge.bytes ?? 0) / 1e6,
+    merge: median(rounds.map(({ merge }) => speed(merge))),
+    read: median(rounds.map(({ read }) => speed(read))),
+    share: median(rounds.map(({ merge, read }) => read.seconds / merge.seconds)),
+    shareOfReadingAndWriting: median(
+      rounds.map(({ merge, read, write }) => (read.seconds + write.seconds) / merge.seconds),
+    ),
+    peakMegabytes: Math.max(...rounds.map(({ merge }) => merge.peak / 1e6)),
   };
 }
 
@@ -83,7 +94,7 @@ function forget(folder: string, count: number): boolean {
   );
 }
 
-function runOnce(mode: 'read' | 'merge', folder: string, count: number, output: string): Once {
+function runOnce(mode: Mode, folder: string, count: number, output: string): Once {
   const script = fileURLToPath(new URL('./merge-once.ts', import.meta.url));
   const child = spawnSync(
     process.execPath,

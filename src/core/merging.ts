@@ -42,8 +42,8 @@ export function tensorWeights(name: string, plan: MergePlan): readonly number[] 
 }
 
 /**
- * A running weighted sum over sources, fed with up to any number of values at once. Sources of weight 0 are left out, so
- * that neither their NaNs nor the sign of a zero can leak in.
+ * A running weighted sum over sources in plain JavaScript. Sources of weight 0 are left out, so that neither their NaNs nor
+ * the sign of a zero can leak in. `SumMemory` does the same for checkpoints on disk, faster.
  *
  * `float32` rounds after every product and sum, as the reference's `tensor_weight += state[k] * weight` does.
  */
@@ -69,31 +69,6 @@ export class WeightedSum {
     this.empty = false;
   }
 
-  /**
-   * Adds several sources in order. Bit by bit what adding them one by one gives, but the sum passes through memory once for
-   * every four of them.
-   */
-  addAll(sources: readonly Float32Array[], weights: readonly number[]): void {
-    const used = sources.flatMap((values, j) => {
-      const weight = weights[j] ?? 0;
-      return weight === 0 ? [] : [{ values, weight }];
-    });
-    let next = 0;
-    const [first] = used;
-    if (this.empty && first !== undefined) {
-      this.add(first.values, first.weight);
-      next = 1;
-    }
-    if (this.sum instanceof Float64Array) {
-      for (; next + 4 <= used.length; next += 4) {
-        const terms = used.slice(next, next + 4) as [Term, Term, Term, Term];
-        terms.forEach(({ values }) => this.checkLength(values));
-        addFourDouble(this.sum, ...terms);
-      }
-    }
-    for (const { values, weight } of used.slice(next)) this.add(values, weight);
-  }
-
   private checkLength(values: Float32Array): void {
     if (values.length === this.sum.length) return;
     throw new RangeError(`a source of ${values.length} values in a sum of ${this.sum.length}`);
@@ -112,22 +87,6 @@ function assignDouble(sum: Float64Array, values: Float32Array, weight: number): 
 }
 function addDouble(sum: Float64Array, values: Float32Array, weight: number): void {
   for (let i = 0; i < values.length; i++) sum[i] = (sum[i] as number) + (values[i] as number) * weight;
-}
-interface Term {
-  readonly values: Float32Array;
-  readonly weight: number;
-}
-function addFourDouble(sum: Float64Array, a: Term, b: Term, c: Term, d: Term): void {
-  const [va, vb, vc, vd] = [a.values, b.values, c.values, d.values];
-  const [wa, wb, wc, wd] = [a.weight, b.weight, c.weight, d.weight];
-  for (let i = 0; i < sum.length; i++) {
-    sum[i] =
-      (sum[i] as number) +
-      (va[i] as number) * wa +
-      (vb[i] as number) * wb +
-      (vc[i] as number) * wc +
-      (vd[i] as number) * wd;
-  }
 }
 function addSingle(sum: Float32Array, values: Float32Array, weight: number): void {
   for (let i = 0; i < values.length; i++) {

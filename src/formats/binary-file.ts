@@ -57,12 +57,17 @@ export class BinaryFile {
   }
 
   private truncated(offset: number, length: number): DeltaloomError {
-    return new DeltaloomError(
-      'file-truncated',
-      `The file ends too early: ${length} bytes were expected at byte ${offset}, and it has ${this.size} bytes in all.`,
-      { place: { file: this.file }, remedy: 'Copy or download it again.' },
-    );
+    return fileTooShort(this.file, this.size, offset, length);
   }
+}
+
+/** What to throw when a file of `size` bytes has no `length` bytes at `offset`. */
+export function fileTooShort(file: string, size: number, offset: number, length: number): DeltaloomError {
+  return new DeltaloomError(
+    'file-truncated',
+    `The file ends too early: ${length} bytes were expected at byte ${offset}, and it has ${size} bytes in all.`,
+    { place: { file }, remedy: 'Copy or download it again.' },
+  );
 }
 
 async function openForReading(file: string): Promise<FileHandle> {

@@ -8,6 +8,8 @@ import { cachePath } from './paths.js';
 const entrySchema = z.object({
   size: z.number(),
   mtimeMs: z.number(),
+  /** Of the inode: a copy that keeps the old time of change betrays itself here. */
+  ctimeMs: z.number(),
   inode: z.number(),
   sha256: z.string(),
 });
@@ -18,7 +20,7 @@ type Entry = z.infer<typeof entrySchema>;
 const SETTLED_MS = 2000;
 
 /**
- * SHA-256 of files, remembered by size, time of change and inode, so that a study whose inputs are unchanged is recognised
+ * SHA-256 of files, remembered by size, times of change and inode, so that a study whose inputs are unchanged is recognised
  * without reading gigabytes again.
  */
 export class ContentHashes {
@@ -32,11 +34,9 @@ export class ContentHashes {
     const entries = await this.load();
     const before = await statOf(file);
     const known = entries.get(file);
-    if (known?.size === before.size && known.mtimeMs === before.mtimeMs && known.inode === before.inode) {
-      return known.sha256;
-    }
+    if (known !== undefined && isSame(known, before)) return known.sha256;
     const sha256 = await sha256File(file);
-    if (Date.now() - before.mtimeMs > SETTLED_MS) {
+    if (Date.now() - Math.max(before.mtimeMs, before.ctimeMs) > SETTLED_MS) {
       entries.set(file, { ...before, sha256 });
       this.changed = true;
     }
@@ -69,10 +69,21 @@ export class ContentHashes {
   }
 }
 
-async function statOf(file: string): Promise<Omit<Entry, 'sha256'>> {
+type FileState = Omit<Entry, 'sha256'>;
+
+function isSame(known: FileState, now: FileState): boolean {
+  return (
+    known.size === now.size &&
+    known.mtimeMs === now.mtimeMs &&
+    known.ctimeMs === now.ctimeMs &&
+    known.inode === now.inode
+  );
+}
+
+async function statOf(file: string): Promise<FileState> {
   try {
-    const { size, mtimeMs, ino } = await stat(file);
-    return { size, mtimeMs, inode: ino };
+    const { size, mtimeMs, ctimeMs, ino } = await stat(file);
+    return { size, mtimeMs, ctimeMs, inode: ino };
   } catch (error) {
     if (systemErrorCode(error) !== 'ENOENT' && systemErrorCode(error) !== 'ENOTDIR') throw error;
     throw new DeltaloomError('file-missing', 'The file does not exist.', { place: { file }, cause: error });

@@ -30,6 +30,7 @@ export async function runMerge(
     write: async (record) => {
       await session.store.writeMerge(record);
     },
+    hash: (file) => session.hashes.of(file),
     provenance: () => session.provenanceWithoutDevice(),
     signal: session.context.signal,
   });

@@ -5,15 +5,18 @@ import { DeltaloomError } from '../../core/errors.js';
 import type { RuleDifference } from '../../core/lora-products.js';
 import { ProductSum, relativeDifference } from '../../core/lora-products.js';
 import type { MergePlan, MergeSource } from '../../core/merging.js';
-import { checkAgreement, tensorWeights, WeightedSum } from '../../core/merging.js';
-import { sizeOfShape } from '../../core/tensor.js';
+import { checkAgreement, tensorWeights } from '../../core/merging.js';
+import { SOURCES_AT_ONCE, SumMemory } from '../../core/weighted-sum-kernels.js';
 import type { DeltaConfiguration } from '../configuration.js';
 import { writeFileAtomically } from '../../formats/atomic-file.js';
 import type { StoredTensor } from '../../formats/safetensors.js';
-import { encodeSafetensorsHeader, readSafetensorsHeader } from '../../formats/safetensors.js';
-import type { FileLayout, StretchValues } from './source-reader.js';
-import { readLayout, refuseNotFinite, SourceReader } from './source-reader.js';
-import type { Stretch } from './stretches.js';
+import { encodeSafetensorsHeader, readSafetensorsHeader, readTensors } from '../../formats/safetensors.js';
+
+import { FileLayout, OpenSource } from './open-source.js';
+import { refuseNotFinite } from './refuse-not-finite.js';
+import type { ReadPiece } from './source-group.js';
+import { SourceGroup } from './source-group.js';
+import type { Piece, Stretch } from './stretches.js';
 import { stretchesOf } from './stretches.js';
 
 /** A source checkpoint on disk. */
@@ -38,10 +41,8 @@ export interface MergedFile {
   readonly loraRuleDifference: number | null;
 }
 
-/** How many sources are added up at once; see {@link WeightedSum.addAll}. */
-const SOURCES_AT_ONCE = 4;
-/** How many such groups are read ahead while one is added up: the wait for single files then overlaps. */
-const GROUPS_AHEAD = 2;
+/** How many pieces of a group of sources are read ahead while one is added up: disk and processor then work together. */
+const PIECES_AHEAD = 2;
 
 /**
  * Merges checkpoints on disk into `output`, which appears complete or not at all. Sources that no part weighs are not
@@ -73,16 +74,14 @@ export async function mergeCheckpoints(
     used,
     options,
     header.tensors,
-    await readLayout(header),
+    await FileLayout.read(first.source.file, header),
   );
   return merge.write(output);
 }
 
 class Merge {
-  private readonly readers = Array.from(
-    { length: (1 + GROUPS_AHEAD) * SOURCES_AT_ONCE },
-    () => new SourceReader(),
-  );
+  private readonly stretches: readonly Stretch[];
+  private readonly memory: SumMemory;
   private readonly difference: RuleDifference = { squaredDifference: 0, squaredNorm: 0 };
   private isLora = false;
   private readonly precision: Precision;
@@ -96,11 +95,19 @@ class Merge {
     private readonly layout: FileLayout,
   ) {
     this.precision = options.precision ?? 'float64';
+    checkAgreement(sources.map((source) => describe(source)));
+    this.stretches = stretchesOf(tensors);
+    this.memory = new SumMemory({
+      elements: Math.max(0, ...this.stretches.map(({ elements }) => elements)),
+      slots: (1 + PIECES_AHEAD) * SOURCES_AT_ONCE,
+      slotBytes: 4 * Math.max(0, ...this.stretches.flatMap(({ pieces }) => pieces.map(elementsOf))),
+      precision: this.precision,
+    });
   }
 
   async write(output: string): Promise<MergedFile> {
-    const stretches = stretchesOf(this.tensors);
-    const order = stretches.flatMap(({ tensors }) => tensors);
+    const names = new Set(this.stretches.flatMap(({ pieces }) => pieces.flatMap(tensorNames)));
+    const order = [...names].flatMap((name) => this.tensors.get(name) ?? []);
     const hash = createHash('sha256');
     let bytes = 0;
     await writeFileAtomically(output, async (handle: FileHandle) => {
@@ -110,12 +117,9 @@ class Merge {
         await handle.writeFile(content);
       };
       await put(encodeSafetensorsHeader(order.map(({ name, shape }) => ({ name, shape, dtype: 'F32' }))));
-      for (const stretch of stretches) {
-        const merged = await this.mergeStretch(stretch);
-        for (const { name } of stretch.tensors) {
-          const data = merged.get(name) ?? new Float32Array();
-          await put(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-        }
+      for (const stretch of this.stretches) {
+        const { buffer, byteOffset, byteLength } = await this.mergeStretch(stretch);
+        await put(new Uint8Array(buffer, byteOffset, byteLength));
       }
     });
     return {
@@ -125,113 +129,157 @@ class Merge {
     };
   }
 
-  private async mergeStretch(stretch: Stretch): Promise<Map<string, Float32Array>> {
-    const inModules = new Set(stretch.modules.flatMap(({ a, b }) => [a.name, b.name]));
-    const sums = new Map(
-      stretch.tensors
-        .filter(({ name }) => !inModules.has(name))
-        .map(({ name, shape }) => [name, new WeightedSum(sizeOfShape(shape), this.precision)]),
+  private async mergeStretch(stretch: Stretch): Promise<Float32Array> {
+    this.memory.clear();
+    const weights = new Map(
+      stretch.pieces.flatMap(tensorNames).map((name) => [name, tensorWeights(name, this.plan)]),
     );
-    const products = new Map(
-      stretch.modules.map(({ a, b }) => [
-        a.name,
-        new ProductSum(a.shape[0] ?? 0, a.shape[1] ?? 0, b.shape[1] ?? 0, this.precision),
-      ]),
-    );
-    const weights = new Map(stretch.tensors.map(({ name }) => [name, tensorWeights(name, this.plan)]));
-    // The next sources are read while these are added up: disk and processor work at the same time.
-    const coming: Promise<StretchValues[]>[] = [];
-    const readAhead = (start: number) => {
-      const group = this.readSources(start, stretch);
-      // A failed read is reported when it is awaited; until then it must not count as unhandled.
-      group.catch(() => undefined);
-      coming.push(group);
-    };
-    for (let ahead = 0; ahead < GROUPS_AHEAD; ahead++) readAhead(ahead * SOURCES_AT_ONCE);
-    for (let start = 0; start < this.sources.length; start += SOURCES_AT_ONCE) {
+    const products = new Map(stretch.pieces.flatMap((piece) => this.productOf(piece)));
+    for await (const { group, piece, read } of this.pieces(stretch)) {
       this.options.signal?.throwIfAborted();
-      readAhead(start + GROUPS_AHEAD * SOURCES_AT_ONCE);
-      const values = (await coming.shift()) ?? [];
-      const share = (name: string) => (weights.get(name) ?? []).slice(start, start + SOURCES_AT_ONCE);
-      for (const [name, sum] of sums)
-        sum.addAll(
-          values.map((source) => valuesOf(source, name)),
-          share(name),
-        );
-      for (const { a, b } of stretch.modules) {
-        const factors = share(a.name);
-        values.forEach((source, j) =>
-          products.get(a.name)?.add(valuesOf(source, a.name), valuesOf(source, b.name), factors[j] ?? 0),
-        );
-      }
+      const share = (name: string, j: number) => weights.get(name)?.[group.start + j] ?? 0;
+      const product = products.get(piece);
+      if (product === undefined) this.addPiece(piece, read, share);
+      else this.addModule(product, piece, read, share);
     }
-    return this.finish(stretch, sums, products);
+    return this.finish(stretch, products);
   }
 
-  private async finish(
-    stretch: Stretch,
-    sums: ReadonlyMap<string, WeightedSum>,
-    products: ReadonlyMap<string, ProductSum>,
-  ): Promise<Map<string, Float32Array>> {
-    const merged = new Map([...sums].map(([name, sum]) => [name, sum.result()]));
-    for (const { a, b } of stretch.modules) {
-      const product = products.get(a.name);
-      if (product === undefined) continue;
+  private productOf(piece: Piece): [Piece, ProductSum][] {
+    if (piece.module === undefined) return [];
+    const { a, b } = piece.module;
+    return [
+      [piece, new ProductSum(a.shape[0] ?? 0, a.shape[1] ?? 0, b.shape[1] ?? 0, this.precision)],
+    ];
+  }
+
+  private addPiece({ segments }: Piece, read: readonly ReadPiece[], share: Share): void {
+    segments.forEach(({ tensor, at, count }, i) => {
+      const terms = read.map(({ slot, offsets }, j) => ({
+        slot,
+        byteOffset: offsets[i] ?? 0,
+        weight: share(tensor.name, j),
+      }));
+      this.memory.add(at, count, terms);
+    });
+  }
+
+  private addModule(
+    product: ProductSum,
+    { segments }: Piece,
+    read: readonly ReadPiece[],
+    share: Share,
+  ): void {
+    const name = segments[0]?.tensor.name ?? '';
+    read.forEach(({ slot, offsets }, j) => {
+      const [a, b] = segments.map(({ count }, i) => this.memory.values(slot, offsets[i] ?? 0, count));
+      if (a !== undefined && b !== undefined) product.add(a, b, share(name, j));
+    });
+  }
+
+  /** Every piece of every group of sources, read ahead of whoever adds them up. */
+  private async *pieces(stretch: Stretch): AsyncGenerator<ComingPiece> {
+    const groups = groupsOf(this.sources).map(
+      ({ start, sources }) => new SourceGroup(start, sources, (source) => this.open(source)),
+    );
+    const work = groups.flatMap((group) => stretch.pieces.map((piece) => ({ group, piece })));
+    const coming: Promise<ComingPiece>[] = [];
+    let begun = 0;
+    const readAhead = () => {
+      const item = work[begun];
+      if (item === undefined) return;
+      const firstSlot = (begun++ % (1 + PIECES_AHEAD)) * SOURCES_AT_ONCE;
+      const reading = item.group
+        .read(item.piece, (j) => ({ slot: firstSlot + j, bytes: this.memory.slot(firstSlot + j) }))
+        .then((read) => ({ ...item, read }));
+      // A failed read is reported when its turn has come; until then it must not count as unhandled.
+      reading.catch(() => undefined);
+      coming.push(reading);
+    };
+    try {
+      for (let ahead = 0; ahead < PIECES_AHEAD; ahead++) readAhead();
+      for (const { group, piece } of work) {
+        // Its slots are those of the piece before, which is added up by now.
+        readAhead();
+        const next = await coming.shift();
+        if (next !== undefined) yield next;
+        if (piece === stretch.pieces.at(-1)) await group.close();
+      }
+    } finally {
+      // Whatever happened: nothing may still be written into memory, or be left open.
+      await Promise.allSettled(coming);
+      for (const group of groups) await group.close();
+    }
+  }
+
+  private async finish(stretch: Stretch, products: ReadonlyMap<Piece, ProductSum>): Promise<Float32Array> {
+    const merged = new Float32Array(stretch.elements);
+    this.memory.result(merged);
+    for (const [{ segments }, product] of products) {
       this.isLora = true;
       // Before the decomposition, which has nothing to say about values that are not finite.
       const averaged = product.averagedFactors();
-      await this.checkFinite(stretch, [averaged.a, averaged.b]);
+      if (!isFinite(averaged.a) || !isFinite(averaged.b)) await this.refuseNotFinite();
       const { squaredDifference, squaredNorm } = product.difference();
       this.difference.squaredDifference += squaredDifference;
       this.difference.squaredNorm += squaredNorm;
-      const factors = this.options.loraRule === 'products' ? product.factors() : averaged;
-      merged.set(a.name, factors.a);
-      merged.set(b.name, factors.b);
+      const { a, b } = this.options.loraRule === 'products' ? product.factors() : averaged;
+      [a, b].forEach((factor, i) => {
+        merged.set(factor, segments[i]?.at ?? 0);
+      });
     }
-    await this.checkFinite(stretch, merged.values());
+    if (!isFinite(merged)) await this.refuseNotFinite();
     return merged;
   }
 
   /** Finds who is to blame only when something is wrong: the sums are checked, not every value of every source. */
-  private async checkFinite(stretch: Stretch, merged: Iterable<Float32Array>): Promise<void> {
-    for (const data of merged) {
-      if (data.every((value) => Number.isFinite(value))) continue;
-      for (const source of this.sources) {
-        const values = await this.readSource(0, source, stretch);
-        refuseNotFinite([{ task: source.task, file: source.file, values }]);
-      }
-      throw new DeltaloomError('merge-not-finite', 'The weighted sum is too large for float32.', {
-        remedy: 'Check the weights and the sources: their values are finite, but far too large.',
-      });
-    }
-  }
-
-  private async readSources(start: number, stretch: Stretch): Promise<StretchValues[]> {
-    const some = this.sources.slice(start, start + SOURCES_AT_ONCE);
-    return Promise.all(some.map((source, j) => this.readSource(start + j, source, stretch)));
-  }
-
-  private async readSource(index: number, source: MergeFile, stretch: Stretch): Promise<StretchValues> {
-    const reader = this.readers[index % this.readers.length];
-    if (reader === undefined) throw new RangeError(`no reader ${index}`);
-    const [first] = this.sources;
-    if (first !== undefined) checkAgreement([describe(first), describe(source)]);
-    return reader.read(source.file, this.layout, stretch.tensors, () => this.located(source, stretch));
-  }
-
-  /** Where the stretch's tensors lie in another source's file, once that agrees with the first. */
-  private async located(source: MergeFile, stretch: Stretch): Promise<StoredTensor[]> {
-    const { tensors } = await readSafetensorsHeader(source.file);
-    const [first] = this.sources;
-    if (first !== undefined) {
-      checkAgreement([describe(first, this.tensors), describe(source, tensors)]);
-    }
-    return stretch.tensors.map(({ name }) => {
-      const stored = tensors.get(name);
-      if (stored === undefined) throw new Error(`'${source.task}' lost '${name}'`);
-      return stored;
+  private async refuseNotFinite(): Promise<never> {
+    for (const { task, file } of this.sources) refuseNotFinite(task, file, await readTensors(file));
+    throw new DeltaloomError('merge-not-finite', 'The weighted sum is too large for float32.', {
+      remedy: 'Check the weights and the sources: their values are finite, but far too large.',
     });
   }
+
+  private open(source: MergeFile): Promise<OpenSource> {
+    return OpenSource.open(source.file, this.layout, async () => {
+      const { tensors } = await readSafetensorsHeader(source.file);
+      const [first] = this.sources;
+      if (first !== undefined) {
+        checkAgreement([describe(first, this.tensors), describe(source, tensors)]);
+      }
+      return tensors;
+    });
+  }
+}
+
+/** The weight of a group's j-th source in a tensor. */
+type Share = (name: string, j: number) => number;
+
+interface ComingPiece {
+  readonly group: SourceGroup;
+  readonly piece: Piece;
+  readonly read: readonly ReadPiece[];
+}
+
+function groupsOf(sources: readonly MergeFile[]): { start: number; sources: readonly MergeFile[] }[] {
+  return Array.from({ length: Math.ceil(sources.length / SOURCES_AT_ONCE) }, (_, i) => {
+    const start = i * SOURCES_AT_ONCE;
+    return { start, sources: sources.slice(start, start + SOURCES_AT_ONCE) };
+  });
+}
+
+function elementsOf({ segments }: Piece): number {
+  return segments.reduce((sum, { count }) => sum + count, 0);
+}
+
+function tensorNames({ segments }: Piece): string[] {
+  return segments.map(({ tensor }) => tensor.name);
+}
+
+/** A plain loop: `every` with a function takes several times as long. */
+function isFinite(values: Float32Array): boolean {
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i] as number)) return false;
+  return true;
 }
 
 function describe(source: MergeFile, tensors: ReadonlyMap<string, StoredTensor> = new Map()): MergeSource {
@@ -242,10 +290,4 @@ function describe(source: MergeFile, tensors: ReadonlyMap<string, StoredTensor> 
     ...(source.delta === undefined ? {} : { delta: source.delta }),
     shapes: new Map([...tensors].map(([name, { shape }]) => [name, shape])),
   };
-}
-
-function valuesOf(source: StretchValues, name: string): Float32Array {
-  const values = source.get(name);
-  if (values === undefined) throw new Error(`no values of '${name}'`);
-  return values;
 }

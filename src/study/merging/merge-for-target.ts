@@ -1,8 +1,8 @@
+import { rm } from 'node:fs/promises';
 import type { Compatibility } from '../../core/averaging-weights.js';
 import { weightPrecision } from '../../core/averaging-weights.js';
 import { DeltaloomError } from '../../core/errors.js';
 import type { ScoreMethod } from '../../core/methods.js';
-import { sha256File } from '../../formats/atomic-file.js';
 import type { DeltaConfiguration } from '../configuration.js';
 import { contentKey } from '../content-key.js';
 import type { MergeRecord, Provenance, ScoreMatrix } from '../records.js';
@@ -47,6 +47,8 @@ export interface MergeContext {
   readonly checkpoint: (id: string) => { readonly path: string; readonly file: string };
   /** Written atomically, after the checkpoint. */
   readonly write: (record: MergeRecord) => Promise<void>;
+  /** SHA-256 of a file's content now; may be remembered as long as the file is unchanged. */
+  readonly hash: (file: string) => Promise<string>;
   readonly provenance: () => Promise<Omit<Provenance, 'seconds'>>;
   readonly signal: AbortSignal;
 }
@@ -122,7 +124,7 @@ export async function mergeForTarget(
 
   const started = performance.now();
   const { chosen, sources, loraRule, key, id } = decision;
-  for (const source of sources) await checkUnchanged(source, context.signal);
+  await checkUnchanged(sources, context);
   const { path, file } = context.checkpoint(id);
   const weights = chosen.weights.map((row) => [...row.weights]);
   const merged = await mergeCheckpoints(sources, { parts: chosen.parts, weights }, file, {
@@ -130,6 +132,11 @@ export async function mergeForTarget(
     // The reference sums in float32 whichever way it chose the weights.
     precision: request.compatibility === 'reference' ? weightPrecision('loss', 'reference') : 'float64',
     signal: context.signal,
+  });
+  // Once more: what was overwritten while it was read isn't what the record would say.
+  await checkUnchanged(sources, context).catch(async (error: unknown) => {
+    await rm(file, { force: true });
+    throw error;
   });
   const record: MergeRecord = {
     format: 'deltaloom/merge',
@@ -158,14 +165,19 @@ export async function mergeForTarget(
   return { record, reused: false };
 }
 
-async function checkUnchanged({ task, file, sha256 }: MergeCandidate, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  if ((await sha256File(file).catch(explainMissing(task, file))) === sha256) return;
-  throw new DeltaloomError(
-    'checkpoint-changed',
-    `The checkpoint of '${task}' is not the one that its record names: the file was overwritten.`,
-    { place: { file }, remedy: `Restore the file, or tune '${task}' again.` },
-  );
+async function checkUnchanged(
+  sources: readonly MergeCandidate[],
+  { hash, signal }: Pick<MergeContext, 'hash' | 'signal'>,
+): Promise<void> {
+  for (const { task, file, sha256 } of sources) {
+    signal.throwIfAborted();
+    if ((await hash(file).catch(explainMissing(task, file))) === sha256) continue;
+    throw new DeltaloomError(
+      'checkpoint-changed',
+      `The checkpoint of '${task}' is not the one that its record names: the file was overwritten.`,
+      { place: { file }, remedy: `Restore the file, or tune '${task}' again.` },
+    );
+  }
 }
 
 function explainMissing(task: string, file: string) {

@@ -3,44 +3,109 @@ import { sizeOfShape } from '../../core/tensor.js';
 import type { StoredTensor } from '../../formats/safetensors.js';
 
 /**
- * A merge goes through a checkpoint in stretches of tensors: all sources of one stretch, then the next. Memory is that of
- * one stretch, whatever the number of sources and however large the checkpoints.
+ * How a merge goes through a checkpoint: stretch by stretch, all sources of one before the next; and within a stretch piece
+ * by piece, a few sources at a time. Memory is that of the sums of a stretch and of a handful of pieces, whatever the number
+ * of sources and however large the checkpoints.
  */
 export interface Stretch {
-  /** In the order of the file. */
-  readonly tensors: readonly StoredTensor[];
-  /** Pairs of LoRA factors that lie in this stretch. */
-  readonly modules: readonly { readonly a: StoredTensor; readonly b: StoredTensor }[];
+  readonly pieces: readonly Piece[];
+  /** Of the sums of all its segments. */
+  readonly elements: number;
 }
 
-/** Doubles that the sums of one stretch may hold: a few MiB stay close to the processor. */
-const LARGEST_STRETCH = 2 ** 21;
+/** What is read of one source at once. */
+export interface Piece {
+  readonly segments: readonly Segment[];
+  /** The segments are the two factors of one LoRA module, A and B. */
+  readonly module?: Module;
+}
 
-/** Cuts a checkpoint into stretches. The two factors of a LoRA module stay together. */
-export function stretchesOf(tensors: ReadonlyMap<string, StoredTensor>): Stretch[] {
+interface Module {
+  readonly a: StoredTensor;
+  readonly b: StoredTensor;
+}
+
+/** Elements [from, from + count) of a tensor, and where they stand among the sums of their stretch. */
+export interface Segment {
+  readonly tensor: StoredTensor;
+  readonly from: number;
+  readonly count: number;
+  readonly at: number;
+}
+
+export interface StretchLimits {
+  /** Elements that the sums of one stretch may have. */
+  readonly stretch: number;
+  /** Elements of one piece. The factors of a LoRA module stay together, whatever they have. */
+  readonly piece: number;
+}
+
+/** Sums of 16 MiB; pieces of 1 MiB, which is as fast as reads get and leaves a dozen of them in the processor's cache. */
+const LIMITS: StretchLimits = { stretch: 2 ** 21, piece: 2 ** 18 };
+
+/** Cuts a checkpoint into stretches, in the order of the file. The two factors of a LoRA module follow one another. */
+export function stretchesOf(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  limits: StretchLimits = LIMITS,
+): Stretch[] {
   const modules = new Map(loraModules(tensors.keys()).map(({ a, b }) => [a, b]));
   const partners = new Set(modules.values());
-  const stretches: Stretch[] = [];
-  let open: {
-    tensors: StoredTensor[];
-    modules: { a: StoredTensor; b: StoredTensor }[];
-    cost: number;
-  } | null = null;
+  const total = [...tensors.values()].reduce((sum, { shape }) => sum + sizeOfShape(shape), 0);
+  // Pieces of one size rather than full ones and a rest: a read costs something whatever its size.
+  const piece = Math.ceil(total / Math.max(1, Math.ceil(total / limits.piece)));
+  const cutter = new Cutter({ ...limits, piece });
   for (const tensor of tensors.values()) {
     if (partners.has(tensor.name)) continue;
     const partner = tensors.get(modules.get(tensor.name) ?? '');
-    const cost =
-      partner === undefined ? sizeOfShape(tensor.shape) : (tensor.shape[0] ?? 1) * (partner.shape[1] ?? 1);
-    if (open === null || open.cost + cost > LARGEST_STRETCH) {
-      open = { tensors: [], modules: [], cost: 0 };
-      stretches.push(open);
-    }
-    open.cost += cost;
-    open.tensors.push(tensor);
-    if (partner !== undefined) {
-      open.tensors.push(partner);
-      open.modules.push({ a: tensor, b: partner });
-    }
+    if (partner === undefined) cutter.add(tensor);
+    else cutter.addModule(tensor, partner);
   }
-  return stretches;
+  return cutter.stretches;
+}
+
+/** Fills pieces and stretches with one tensor after the other. */
+class Cutter {
+  readonly stretches: { pieces: { segments: Segment[]; module?: Module }[]; elements: number }[] = [];
+  /** What the last piece has room for. */
+  private room = 0;
+
+  constructor(private readonly limits: StretchLimits) {}
+
+  add(tensor: StoredTensor): void {
+    const size = sizeOfShape(tensor.shape);
+    let from = 0;
+    // Once at least: a tensor without elements is a tensor too.
+    do {
+      if (this.room === 0) this.begin(this.limits.piece);
+      const count = Math.min(size - from, this.room);
+      this.append({ tensor, from, count });
+      this.room -= count;
+      from += count;
+    } while (from < size);
+  }
+
+  addModule(a: StoredTensor, b: StoredTensor): void {
+    const [sizeA, sizeB] = [sizeOfShape(a.shape), sizeOfShape(b.shape)];
+    this.begin(sizeA + sizeB, { a, b });
+    this.append({ tensor: a, from: 0, count: sizeA });
+    this.append({ tensor: b, from: 0, count: sizeB });
+    this.room = 0;
+  }
+
+  private begin(elements: number, module?: Module): void {
+    let stretch = this.stretches.at(-1);
+    if (stretch === undefined || stretch.elements + elements > this.limits.stretch) {
+      stretch = { pieces: [], elements: 0 };
+      this.stretches.push(stretch);
+    }
+    stretch.pieces.push(module === undefined ? { segments: [] } : { segments: [], module });
+    this.room = elements;
+  }
+
+  private append(segment: Omit<Segment, 'at'>): void {
+    const stretch = this.stretches.at(-1);
+    if (stretch === undefined) throw new Error('no stretch was begun');
+    stretch.pieces.at(-1)?.segments.push({ ...segment, at: stretch.elements });
+    stretch.elements += segment.count;
+  }
 }

@@ -71,6 +71,26 @@ describe('mergeCheckpoints', () => {
     expect(await sha256File(output)).toBe(await sha256File(files[0]?.file ?? ''));
   });
 
+  it('goes through tensors larger than what it reads at once', async () => {
+    const large = { 'encoder.prefix.prefix': [600, 501], 'decoder.prefix.prefix': [3, 5] };
+    const deltas = [delta(large, 1), delta(large, 2), delta(large, 3)];
+    const weights = wholePlan([0.5, 0.25, 0.25]);
+    const output = join(folder, 'merged.safetensors');
+    await mergeCheckpoints(await save(deltas), weights, output, { loraRule: 'factors' });
+    expect(await readTensors(output)).toEqual(mergeDeltas(deltas, weights));
+  });
+
+  it('reads sources that are laid out in other ways: another order, half precision, metadata', async () => {
+    const [first, second, third] = [delta(ADAPTER, 1), delta(ADAPTER, 2), delta(ADAPTER, 3)];
+    const files = await save([first, new Map([...second].reverse()), third]);
+    await writeSafetensors(files[2]?.file ?? '', third, { dtype: 'F16', metadata: { by: 'another' } });
+    const weights = wholePlan([0.5, 0.25, 0.25]);
+    const output = join(folder, 'merged.safetensors');
+    await mergeCheckpoints(files, weights, output, { loraRule: 'factors' });
+    const asRead = await readTensors(files[2]?.file ?? '');
+    expect(await readTensors(output)).toEqual(mergeDeltas([first, second, asRead], weights));
+  });
+
   it('weighs parts on their own', async () => {
     const deltas = [delta(ADAPTER, 1), delta(ADAPTER, 2)];
     const plan = {

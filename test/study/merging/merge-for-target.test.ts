@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -49,6 +49,7 @@ describe('mergeForTarget', () => {
       write: async (record) => {
         await store.writeMerge(record);
       },
+      hash: sha256File,
       provenance: () =>
         Promise.resolve({
           commit: null,
@@ -94,5 +95,21 @@ describe('mergeForTarget', () => {
     });
     await rm(file);
     await expect(mergeForTarget(request(), context())).rejects.toMatchObject({ code: 'checkpoint-missing' });
+  });
+
+  it('refuses a checkpoint that was overwritten while it was read, and leaves no merge of it', async () => {
+    const file = candidates[2]?.file ?? '';
+    const checked: string[] = [];
+    const hash = async (each: string) => {
+      // All are as recorded until they have been read.
+      if (checked.length === 2) await writeFile(file, 'garbage');
+      checked.push(each);
+      return sha256File(each);
+    };
+    await expect(mergeForTarget(request(), { ...context(), hash })).rejects.toMatchObject({
+      code: 'checkpoint-changed',
+      place: { file },
+    });
+    expect(await readdir(join(folder, '.deltaloom', 'checkpoints', 'a'))).toEqual([]);
   });
 });
