@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { initialiseStudy } from '../study/initialise.js';
 import { withCommonOptions } from './common.js';
+import { counted } from '../study/counted.js';
 
 export function initCommand(signal: AbortSignal): Command {
   const command = new Command('init')
@@ -27,7 +28,7 @@ export function initCommand(signal: AbortSignal): Command {
         seed,
       });
       terminal.result(
-        `Wrote ${made.file}: ${made.tasks} tasks in ${made.tasksFolder}, backbone ${made.backbone}. Next: deltaloom check.`,
+        `Wrote ${made.file}: ${counted(made.tasks, 'task')} in ${made.tasksFolder}, backbone ${made.backbone}. Next: deltaloom check.`,
         made,
       );
     },

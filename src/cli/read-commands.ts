@@ -14,6 +14,7 @@ import { chosenDelta, withCommonOptions } from './common.js';
 import { addMergeChoice, mergeChoiceOf, mergeChoiceSchema } from './merge-choice.js';
 import { describeResults, resultsOf } from './results-text.js';
 import { alignColumns } from './terminal.js';
+import { counted } from '../study/counted.js';
 
 /** The commands that only read: check, weights, results, report, status, devices. */
 
@@ -128,18 +129,18 @@ function describeStatus({ holder, deltas, problems }: StudyStatus): string {
   }
   for (const { deltaName, pieces } of deltas) {
     lines.push(`${deltaName}:`);
-    const rows = pieces.map(({ kind, counts }) => [
-      `  ${kind}`,
-      ...(['done', 'stale', 'missing', 'failed', 'cancelled'] as const).flatMap((state) =>
+    const rows = pieces.map(({ kind, counts }) => {
+      const states = (['done', 'stale', 'missing', 'failed', 'cancelled'] as const).flatMap((state) =>
         counts[state] > 0 ? [`${counts[state]} ${state}`] : [],
-      ),
-    ]);
+      );
+      return [`  ${kind}`, ...(states.length === 0 ? ['none'] : states)];
+    });
     lines.push(alignColumns(rows));
     for (const { details } of pieces) {
       for (const { name, state, reason } of details) lines.push(`    ${state}  ${name}: ${reason}`);
     }
   }
-  if (problems > 0) lines.push(`${problems} problems: deltaloom check lists them.`);
+  if (problems > 0) lines.push(`${counted(problems, 'problem')}: deltaloom check lists them.`);
   return lines.join('\n');
 }
 

@@ -6,7 +6,10 @@ const REDRAW_MS = 100;
 /** Without a terminal a line is printed this often, and sooner when something new begins. */
 const LINE_MS = 10_000;
 const NEW_LINE_MS = 1000;
+/** Characters of the bar; on a narrow terminal the words need the room. */
 const BAR_WIDTH = 24;
+const NARROW_BAR_WIDTH = 8;
+const NARROW_COLUMNS = 100;
 
 /**
  * What a command says: its result on stdout (text, or one JSON document), everything else on stderr, so that a pipe gets the
@@ -56,9 +59,11 @@ export class Terminal {
       return;
     }
     const share = progress.total === 0 ? 0 : progress.done / progress.total;
-    const filled = Math.round(share * BAR_WIDTH);
-    const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)} `;
-    process.stderr.write(`\r\u001b[2K${(bar + line).slice(0, Math.max(20, process.stderr.columns - 1))}`);
+    const { columns } = process.stderr;
+    const width = columns < NARROW_COLUMNS ? NARROW_BAR_WIDTH : BAR_WIDTH;
+    const filled = Math.round(share * width);
+    const bar = `${'█'.repeat(filled)}${'░'.repeat(width - filled)} `;
+    process.stderr.write(`\r\u001b[2K${clip(bar + line, Math.max(20, columns - 1))}`);
     this.barShown = true;
   }
 
@@ -69,7 +74,11 @@ export class Terminal {
   }
 }
 
-/** `12/40 steps, 3.1/s, 0:09 left: Tuning boolq (...), step 12, loss 0.53`. */
+function clip(line: string, columns: number): string {
+  return line.length <= columns ? line : `${line.slice(0, columns - 1)}…`;
+}
+
+/** `12/40 steps, 3.1/s, 0:09 left, loss 0.53: Tuning boolq (...), step 12`: what changes first, since the end may be cut. */
 export function describeProgress(
   { label, done, total, unit, secondsLeft, step, loss, metric }: JobProgress,
   rate: number | null,
@@ -77,13 +86,9 @@ export function describeProgress(
   const parts = [`${Math.floor(done)}/${total} ${unit}`];
   if (rate !== null) parts.push(`${rate >= 10 ? rate.toFixed(0) : rate.toPrecision(2)}/s`);
   if (secondsLeft !== undefined) parts.push(`${duration(secondsLeft)} left`);
-  const details = [
-    label,
-    ...(step === undefined ? [] : [`step ${step}`]),
-    ...(loss === undefined ? [] : [`loss ${loss.toFixed(3)}`]),
-    ...(metric === undefined ? [] : [`best dev ${metric.toFixed(3)}`]),
-  ];
-  return `${parts.join(', ')}: ${details.join(', ')}`;
+  if (loss !== undefined) parts.push(`loss ${loss.toFixed(3)}`);
+  if (metric !== undefined) parts.push(`best dev ${metric.toFixed(3)}`);
+  return `${parts.join(', ')}: ${label}${step === undefined ? '' : `, step ${step}`}`;
 }
 
 function duration(seconds: number): string {

@@ -41,7 +41,7 @@ export class QuickFile {
 
   /** Fills `bytes` from the file's byte `offset` on. Throws `file-truncated` where the file ends before. */
   async readInto(bytes: Uint8Array, offset: number): Promise<void> {
-    for (let done = 0; done < bytes.length; ) {
+    for (let done = 0; done < bytes.length;) {
       const length = Math.min(bytes.length - done, LARGEST_READ);
       const { bytesRead } = await readDescriptor(this.descriptor, bytes, done, length, offset + done);
       if (bytesRead === 0) throw fileTooShort(this.file, this.size, offset, bytes.length);

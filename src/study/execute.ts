@@ -8,6 +8,7 @@ import { runStudy } from './run-study.js';
 import { scoreMatrices } from './score-matrices.js';
 import { StudySession } from './session.js';
 import { checkpointAt, runTuneJob } from './tune-jobs.js';
+import { counted } from './counted.js';
 
 /** A process that is about to end its work holds the lock a little longer. */
 const GRACE_MS = 2000;
@@ -69,7 +70,7 @@ async function perform(session: StudySession, request: JobRequest): Promise<JobO
         reused: reused ? 1 : 0,
         summary: reused
           ? `The merge for ${record.target} by ${record.label} was on record.`
-          : `Merged ${record.sources.length} sources for ${record.target} by ${record.label}.`,
+          : `Merged ${counted(record.sources.length, 'source')} for ${record.target} by ${record.label}.`,
       };
     }
     case 'run':
@@ -112,7 +113,7 @@ async function runScoreJob(
     ),
     computed: outcome.computed,
     reused: outcome.reused,
-    summary: `${outcome.computed} cells computed, ${outcome.reused} were on record.`,
+    summary: `${counted(outcome.computed, 'cell')} computed, ${outcome.reused} on record.`,
   };
 }
 

@@ -19,6 +19,7 @@ import { checkpointPath, matrixPath, pathOfRunRecord, resolveInStudy } from './p
 import type { RunRecord } from './records.js';
 import { StudySession } from './session.js';
 import { recordId } from './store.js';
+import { counted } from './counted.js';
 
 export interface ImportOptions {
   readonly deltaName: string;
@@ -145,7 +146,7 @@ async function importCheckpoints(
     records,
     computed,
     reused,
-    summary: `${computed} checkpoints imported as sources${reused === 0 ? '' : `, ${reused} were here already`}.`,
+    summary: `${counted(computed, 'checkpoint')} imported as ${computed === 1 ? 'a source' : 'sources'}${reused === 0 ? '' : `, ${reused} here already`}.`,
   };
 }
 
@@ -319,6 +320,6 @@ async function importTasks(session: StudySession, from: string): Promise<JobOutc
     records: [],
     computed: copied,
     reused,
-    summary: `${tasks.length} tasks imported: ${copied} files copied, ${reused} were here already.`,
+    summary: `${counted(tasks.length, 'task')} imported: ${counted(copied, 'file')} copied, ${reused} here already.`,
   };
 }

@@ -1,3 +1,4 @@
+import { DeltaloomError } from '../core/errors.js';
 import { sourceTasks } from './catalogue.js';
 import type { JobRequest } from './jobs.js';
 import { decideMerge, mergeForTarget, type MergeCandidate, type MergeRequest } from './merging/index.js';
@@ -44,6 +45,19 @@ async function mergeRequest(
   const { configuration, tasks } = session;
   const { by, target, deltaName } = job;
   const delta = session.delta(deltaName);
+  const wanted = sourcesConcerned(job, sourceTasks(configuration, tasks), configuration.groups);
+  const lost = await finder.lost(wanted, deltaName);
+  if (lost !== null) {
+    // Without it the others would be weighed as if it had never been there.
+    throw new DeltaloomError(
+      'checkpoint-missing',
+      `The source checkpoint of '${lost.task}' is on record, but its file is gone or was overwritten.`,
+      {
+        place: { file: lost.checkpoint.path },
+        remedy: `Restore the file, or tune '${lost.task}' again, or merge by explicit weights without it.`,
+      },
+    );
+  }
   const found = await finder.findAll(sourceTasks(configuration, tasks), deltaName);
   const others = found.filter((run) => run.task !== target);
   const sources =
@@ -60,6 +74,27 @@ async function mergeRequest(
     candidates: sources.map((run) => candidate(session, run)),
     matrix: await matrixFor(session, deltaName, by),
   };
+}
+
+/** The tasks whose sources have a say in a merge. */
+function sourcesConcerned(
+  { by, target }: MergeJob,
+  tasks: readonly string[],
+  groups: Readonly<Record<string, readonly string[]>>,
+): string[] {
+  const others = tasks.filter((task) => task !== target);
+  switch (by.kind) {
+    case 'explicit':
+      return others.filter((task) => (by.weights[task] ?? 0) !== 0);
+    case 'group': {
+      const own = Object.values(groups).filter((members) => members.includes(target));
+      return others.filter((task) => own.some((members) => members.includes(task)));
+    }
+    case 'average':
+    case 'best-source':
+    case 'score':
+      return others;
+  }
 }
 
 async function matrixFor(session: StudySession, deltaName: string, by: MergeJob['by']) {

@@ -141,6 +141,19 @@ export class SourceFinder {
     return found;
   }
 
+  /**
+   * A task whose source is on record while its checkpoint is not in place any more, or not the recorded one; the latest such
+   * run of the first such task. Null where every task either has a checkpoint or never had one.
+   */
+  async lost(tasks: readonly string[], deltaName: string): Promise<FinishedRun | null> {
+    for (const task of tasks) {
+      if ((await this.find(task, deltaName, { exact: false })) !== null) continue;
+      const run = asFinished((await this.recorded(task, deltaName)).at(-1) ?? null);
+      if (run !== null) return run;
+    }
+    return null;
+  }
+
   private async planned(task: string, deltaName: string): Promise<FinishedRun | null> {
     try {
       return await recordedRun(
@@ -155,10 +168,20 @@ export class SourceFinder {
   }
 
   private async others(task: string, deltaName: string): Promise<FinishedRun[]> {
+    const usable: FinishedRun[] = [];
+    for (const run of await this.recorded(task, deltaName)) {
+      const finished = asFinished(run);
+      if (finished !== null && (await this.study.hasCheckpoint(run.checkpoint))) usable.push(finished);
+    }
+    return usable;
+  }
+
+  /** Sources that were tuned or imported with these delta settings on this backbone, the latest last. */
+  private async recorded(task: string, deltaName: string): Promise<RunRecord[]> {
     this.runs ??= this.study.store.readRuns().then(({ records }) => records);
     const delta = canonicalJson(this.study.delta(deltaName));
     const backbone = await this.study.backboneFingerprint();
-    const candidates = (await this.runs)
+    return (await this.runs)
       .filter(
         (run) =>
           run.task === task &&
@@ -170,12 +193,6 @@ export class SourceFinder {
           canonicalJson(run.delta) === delta,
       )
       .sort((a, b) => a.provenance.time.localeCompare(b.provenance.time));
-    const usable: FinishedRun[] = [];
-    for (const run of candidates) {
-      const finished = asFinished(run);
-      if (finished !== null && (await this.study.hasCheckpoint(run.checkpoint))) usable.push(finished);
-    }
-    return usable;
   }
 
   /** After new runs were recorded. */

@@ -13,6 +13,7 @@ import { scoreMatrices } from './score-matrices.js';
 import type { StudySession } from './session.js';
 import { describeTune } from './tune-jobs.js';
 import { runTune } from './tune-run.js';
+import { counted } from './counted.js';
 
 /** What can't serve one merge and says nothing about the others. */
 const NO_MERGE = new Set([
@@ -75,7 +76,7 @@ class StudyRun {
       const [first] = this.failures;
       throw new DeltaloomError(
         'run-incomplete',
-        `${this.failures.length} of the study's pieces failed, the first: ${first ?? ''}`,
+        `${counted(this.failures.length, 'piece')} of the study failed, the first: ${first ?? ''}`,
         { remedy: 'Everything else is done and on record. Mend the cause and run the same command again.' },
       );
     }
@@ -86,8 +87,8 @@ class StudyRun {
       reused,
       summary:
         computed === 0
-          ? `Everything was on record (${reused} pieces): no work was done.`
-          : `${tunings} tunings, ${cells} cells and ${merges} merges done, ${reused} pieces were on record.`,
+          ? `Everything was on record (${counted(reused, 'piece')}): no work was done.`
+          : `${counted(tunings, 'tuning')}, ${counted(cells, 'cell')} and ${counted(merges, 'merge')} done, ${counted(reused, 'piece')} on record.`,
     };
   }
 

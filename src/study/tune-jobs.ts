@@ -1,6 +1,6 @@
 import { DeltaloomError } from '../core/errors.js';
 import { nameOfForeignCheckpoint } from './checkpoints.js';
-import type { TuningSettings } from './configuration.js';
+import { tuningSchema, type TuningSettings } from './configuration.js';
 import type { JobOutcome, JobRequest } from './jobs.js';
 import { Pace } from './pace.js';
 import { pathOfRunRecord, relativeToStudy } from './paths.js';
@@ -18,6 +18,7 @@ import type { EvaluatedCheckpoint } from './evaluate-run.js';
 import type { StudySession } from './session.js';
 import { runTune } from './tune-run.js';
 import { stat } from 'node:fs/promises';
+import { counted } from './counted.js';
 
 type TuneJob = Extract<JobRequest, { kind: 'tune' }>;
 
@@ -61,10 +62,10 @@ export async function runTuneJob(session: StudySession, job: TuneJob): Promise<J
   }
   const summary =
     plans.length === 0
-      ? `All ${reused} tunings were on record.`
+      ? `${counted(reused, 'tuning')} on record: no work was done.`
       : plans.length === 1 && reused === 0 && best !== null
         ? `Tuned ${best}.`
-        : `${plans.length} tunings done, ${reused} were on record.`;
+        : `${counted(plans.length, 'tuning')} done, ${reused} on record.`;
   return { records, computed: plans.length, reused, summary };
 }
 
@@ -110,10 +111,18 @@ async function tuneRequests(session: StudySession, job: TuneJob): Promise<TuneRe
 function withOverrides(tuning: TuningSettings, job: TuneJob): TuningSettings {
   const { steps, learningRates, batchSizes, warmup, validateEvery, logEvery, patience } = job;
   const overrides = { steps, learningRates, batchSizes, warmup, validateEvery, logEvery, patience };
-  return {
+  const parsed = tuningSchema.safeParse({
     ...tuning,
     ...Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined)),
-  };
+  });
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const setting = String(issue?.path[0]);
+  throw new DeltaloomError(
+    'tuning-setting-invalid',
+    `The tuning setting '${setting}' can't be ${String(overrides[setting as keyof typeof overrides])}: ${issue?.message ?? 'invalid'}.`,
+    { remedy: 'Rates, steps, batch sizes and intervals are greater than 0.' },
+  );
 }
 
 async function startOf(session: StudySession, job: TuneJob, task: string): Promise<StartingPoint> {

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeProgress } from '../../src/cli/terminal.js';
+import { shellWord } from '../../src/study/shell-word.js';
 import { compareKilledRuns, runCli } from '../support/killed-runs.js';
 import { writeTinyStudy } from '../support/tiny-study.js';
 
@@ -37,6 +38,12 @@ afterAll(() => rm(root, { recursive: true, force: true }));
 const deltaloom = (...args: string[]) => runCli(bundle, args);
 const work = ['--device', 'cpu', '--threads', '1'];
 
+it('names of tasks are quoted where a remedy is to be copied', () => {
+  expect(shellWord('ai2_arc')).toBe('ai2_arc');
+  expect(shellWord('last letter')).toBe('"last letter"');
+  expect(shellWord('a"b$c')).toBe('"a\\"b\\$c"');
+});
+
 describe('the command line', { timeout: 300_000 }, () => {
   it('begins with a shebang and knows its version and commands', async () => {
     expect(await readFile(bundle, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
@@ -66,6 +73,9 @@ describe('the command line', { timeout: 300_000 }, () => {
     const plain = await deltaloom('tune', '--study', study, '--task', 'cpy', ...work);
     expect(plain).toMatchObject({ code: 1, stdout: '' });
     expect(plain.stderr).toBe("deltaloom: The study has no task 'cpy'. Did you mean 'copy'?\n");
+    const rate = await deltaloom('tune', '--study', study, '--all', '--learning-rate', '0', ...work);
+    expect(rate).toMatchObject({ code: 1, stdout: '' });
+    expect(rate.stderr).toMatch(/^deltaloom: The tuning setting 'learningRates' can't be 0: .+\n$/);
     const json = await deltaloom('weights', '--study', study, '--target', 'copy', '--json');
     expect(json.code).toBe(1);
     expect(JSON.parse(json.stdout)).toMatchObject({ error: { code: 'score-missing' } });
@@ -129,5 +139,5 @@ it('progress names units, rate, time left and where the tuning stands', () => {
     secondsLeft: 69,
     loss: 0.5,
   } as const;
-  expect(describeProgress(progress, 3.14)).toBe('12/40 steps, 3.1/s, 1:09 left: Tuning x, loss 0.500');
+  expect(describeProgress(progress, 3.14)).toBe('12/40 steps, 3.1/s, 1:09 left, loss 0.500: Tuning x');
 });

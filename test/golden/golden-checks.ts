@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { DeviceId, Engine } from '../../src/engine/contract.js';
 import { checkModels } from './model-checks.js';
 import { openBackbone, openModel } from '../../src/study/compute/index.js';
+import { checkReferenceFiles } from './reference-file-checks.js';
 import { checkScores, GOLDEN_DELTAS } from './score-checks.js';
 import { checkStudy, type Comparison } from './study-checks.js';
 import { checkTokenizers } from './tokenizer-checks.js';
@@ -33,6 +34,7 @@ export const GOLDEN_CHECKS: readonly GoldenCheck[] = [
   { name: 'models', run: ({ folder, engine, looseness }) => checkModels(folder, engine, { looseness }) },
   { name: 'scores', run: checkAllScores },
   { name: 'study', run: ({ folder }) => checkStudy(folder) },
+  { name: 'reference files', run: ({ folder }) => checkReferenceFiles(folder) },
 ];
 
 async function checkAllScores({ folder, engine, looseness }: GoldenContext): Promise<Comparison[]> {

@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { DeltaSettings } from '../../src/core/delta-settings.js';
@@ -116,8 +117,15 @@ export async function devSplit(
   };
 }
 
+/** Whatever the number of shots and the seed in its name. */
 export function splitFile(folder: string, task: string, split: string): string {
-  return join(folder, 'data', task, `${task}_16_234_${split}.tsv`);
+  const directory = join(folder, 'data', task);
+  const found = readdirSync(directory).filter((name) => name.endsWith(`_${split}.tsv`));
+  const [file] = found;
+  if (file === undefined || found.length > 1) {
+    throw new Error(`${directory} has ${found.length} ${split} files instead of one`);
+  }
+  return join(directory, file);
 }
 
 /** The largest absolute difference; not a number where the sizes differ. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { isAbsent, shared } from '../formats/shared-data.js';
+import { checkReferenceFiles } from './reference-file-checks.js';
 import {
   checkAveragingWeights,
   checkImportedMatrices,
@@ -15,6 +16,7 @@ describe.skipIf(isAbsent('golden'))("the reference's numbers that need no networ
     ['scores from weights', checkWeightScores, 2],
     ['averaging weights', checkAveragingWeights, 19],
     ['merged tensors', checkMerges, 15],
+    ["the reference's checkpoint files", checkReferenceFiles, 4],
   ])('%s', async (_, check, least) => {
     const comparisons = await check(shared('golden'));
     expect(comparisons.length).toBeGreaterThanOrEqual(least);

@@ -148,9 +148,7 @@ class Merge {
   private productOf(piece: Piece): [Piece, ProductSum][] {
     if (piece.module === undefined) return [];
     const { a, b } = piece.module;
-    return [
-      [piece, new ProductSum(a.shape[0] ?? 0, a.shape[1] ?? 0, b.shape[1] ?? 0, this.precision)],
-    ];
+    return [[piece, new ProductSum(a.shape[0] ?? 0, a.shape[1] ?? 0, b.shape[1] ?? 0, this.precision)]];
   }
 
   private addPiece({ segments }: Piece, read: readonly ReadPiece[], share: Share): void {

@@ -137,9 +137,13 @@ function chooseExplicit(
   );
 }
 
+function granularityOption(by: MergeBy): string {
+  return by.kind === 'score' && by.granularity !== 'model' ? ` --granularity ${by.granularity}` : '';
+}
+
 /** The target's row over the sources at hand. */
 function rowOf(
-  { target, sources, matrix }: WeightRequest,
+  { target, sources, matrix, by }: WeightRequest,
   method: ScoreMethod,
   value: (values: number[]) => number,
 ): ScoredSource[] {
@@ -150,7 +154,7 @@ function rowOf(
       throw new DeltaloomError(
         'score-missing',
         `There is no score by ${method} of source '${task}' for target '${target}'.`,
-        { remedy: `Run: deltaloom score --method ${method}.` },
+        { remedy: `Run: deltaloom score --method ${method}${granularityOption(by)}.` },
       );
     }
     return { task, value: value(cell.values.map((number) => number ?? Number.NaN)) };

@@ -16,6 +16,7 @@ import {
 import type { DeltaTensors } from '../../core/tensor.js';
 import { euclideanDistance, weightCosine } from '../../core/weight-scores.js';
 import type { Model } from '../compute/contract.js';
+import { shellWord } from '../shell-word.js';
 import type { WantedCell } from './cells.js';
 import type { ScoredDelta, ScoredTarget, ScoringRequest } from './contract.js';
 import type { TargetProbe } from './probe.js';
@@ -170,7 +171,7 @@ export function targetDelta({ method }: WantedCell, target: ScoredTarget): Score
     'target-without-delta',
     `'${method}' compares with the few-shot delta of the target, and '${target.task}' has none.`,
     {
-      remedy: `Tune it first from random initialisation: deltaloom tune --task ${target.task} --role target.`,
+      remedy: `Tune it first from random initialisation: deltaloom tune --task ${shellWord(target.task)} --role target.`,
     },
   );
 }
