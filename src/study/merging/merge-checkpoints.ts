@@ -276,7 +276,7 @@ function tensorNames({ segments }: Piece): string[] {
 
 /** A plain loop: `every` with a function takes several times as long. */
 function isFinite(values: Float32Array): boolean {
-  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i] as number)) return false;
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
   return true;
 }
 
