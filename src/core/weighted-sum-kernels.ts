@@ -16,7 +16,7 @@ const STEP = 4;
 /** Addresses in the memory that the kernels were made for; `bytes` counts the values, and is a multiple of {@link STEP} of them. */
 type Kernel = (sum: number, bytes: number, ...valuesThenWeights: number[]) => void;
 
-export interface SumMemorySize {
+interface SumMemorySize {
   /** That a sum can have. */
   readonly elements: number;
   /** Places for source values, and the bytes that each holds. */
@@ -116,7 +116,7 @@ export class SumMemory {
   }
 }
 
-export interface WeighedValues {
+interface WeighedValues {
   readonly slot: number;
   readonly byteOffset: number;
   readonly weight: number;

@@ -33,7 +33,7 @@ export interface Segment {
   readonly at: number;
 }
 
-export interface StretchLimits {
+interface StretchLimits {
   /** Elements that the sums of one stretch may have. */
   readonly stretch: number;
   /** Elements of one piece. The factors of a LoRA module stay together, whatever they have. */
