@@ -87,7 +87,7 @@ try {
     const lines = [
       '# A real study, twice',
       '',
-      `\`npx tsx bench/real-study.ts ${process.argv.slice(2).join(' ')}\` on ${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, Node ${process.versions.node}.`,
+      `\`npx tsx bench/real-study.ts --tasks ${values.tasks} --steps ${values.steps} --examples ${values.examples}\` on ${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, Node ${process.versions.node}.`,
       '',
       `${TASKS.length} real tasks of CrossFit, the sample's backbone (2.1 million parameters), adapters, sources on 64 examples, targets on 16, all ${SCORE_METHODS.length} methods and three baselines, ${2 * steps} steps a source, ${steps} a target, ${values.examples} test examples a task. \`deltaloom run\` in the folder, then the same again:`,
       '',
