@@ -23,7 +23,10 @@ export async function findRunLog(study: string, task: string, runId: string): Pr
   const folder = logFolder(study);
   const names = await readdir(folder).catch(() => []);
   const mark = ` ${runLine(task, runId)}\n`;
-  for (const name of names.filter((file) => file.endsWith('.log')).sort().reverse()) {
+  for (const name of names
+    .filter((file) => file.endsWith('.log'))
+    .sort()
+    .reverse()) {
     const file = path.join(folder, name);
     // One may be removed as the oldest meanwhile.
     const text = await readFile(file, 'utf8').catch(() => '');

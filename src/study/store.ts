@@ -87,14 +87,16 @@ export class StudyStore {
     return join(this.directory, path);
   }
 
+  /** Whether `prepare` was called for this study before: only then git is kept from seeing its cache. */
+  async isPrepared(): Promise<boolean> {
+    return this.ready.done || (await readIfThere(join(this.directory, DATA_FOLDER, '.gitignore'))) !== null;
+  }
+
   /** Creates `.deltaloom` with a `.gitignore` for what git should not keep. Everything that writes calls it first. */
   async prepare(): Promise<void> {
     if (this.ready.done) return;
     const file = join(this.directory, DATA_FOLDER, '.gitignore');
-    try {
-      await readFile(file);
-    } catch (error) {
-      if (systemErrorCode(error) !== 'ENOENT') throw error;
+    if ((await readIfThere(file)) === null) {
       await writeFileAtomically(file, IGNORED_BY_GIT.map((line) => `${line}\n`).join(''));
     }
     this.ready.done = true;
@@ -203,4 +205,13 @@ async function entriesOf(folder: string, recursive: boolean): Promise<string[]> 
 export function recordId(words: readonly (string | number | null)[], key: string): string {
   const said = words.filter((word) => word !== null && word !== '').map((word) => String(word));
   return `${said.map((word) => fileNameOf(word).replace(/\s+/g, '-')).join('.')}.${key.slice(0, 8)}`;
+}
+
+async function readIfThere(file: string): Promise<string | null> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw error;
+    return null;
+  }
 }

@@ -81,8 +81,8 @@ export class StudyFiles {
     }
   }
 
-  /** Keeps what was learnt about files. */
+  /** Keeps what was learnt about files, but leaves nothing behind in a study that was only looked at. */
   async close(): Promise<void> {
-    await this.hashes.save();
+    if (await this.store.isPrepared()) await this.hashes.save();
   }
 }
