@@ -1,10 +1,11 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { execFileSync } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';
 import type { FrameLocator } from 'playwright-core';
 import type { PanelKind } from '../src/extension/panels/messages.js';
 import { PROJECT_ROOT, THEMES, Workbench, type ThemeName } from '../test/harness/workbench.js';
+import { gitIn } from '../test/support/commands.js';
 import { exampleStudy, writeJson, writeStudy, writeTasks } from '../test/support/example-study.js';
 import { argument } from './console-job.js';
 
@@ -143,16 +144,15 @@ const themes = (Object.keys(THEMES) as ThemeName[]).filter(
   (name) => oneTheme === undefined || name === oneTheme,
 );
 
+execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: PROJECT_ROOT, stdio: 'inherit' });
 const folder = await mkdtemp(path.join(os.tmpdir(), 'deltaloom-views-'));
 const sampleFolder = path.join(folder, 'sample');
 execFileSync(process.execPath, ['--import', 'tsx', 'scripts/sample-history.ts', '--out', sampleFolder], {
   cwd: PROJECT_ROOT,
 });
-const log = git(sampleFolder, 'log', '--format=%H %s').split('\n');
-const targetRuns = execFileSync('ls', [path.join(sampleFolder, '.deltaloom', 'runs', 'film_reviews')], {
-  encoding: 'utf8',
-})
-  .split('\n')
+const log = gitIn(sampleFolder, 'log', '--format=%H %s').split('\n');
+const targetRuns = (await readdir(path.join(sampleFolder, '.deltaloom', 'runs', 'film_reviews')))
+  .sort()
   .filter((file) => file.includes('.16-shot.') && file.endsWith('.json'))
   .map((file) => `film_reviews/${file.slice(0, -'.json'.length)}`);
 const deep = exampleStudy({ tasks: 32, methods: ['loss', 'el2n'], blocks: 12, perGroup: 8 });
@@ -160,7 +160,7 @@ await writeStudy(path.join(folder, 'deep'), deep);
 await writeJson(folder, 'deep/deltaloom.json', { ...(deep.configuration as object), name: STUDIES.deep });
 await writeTasks(path.join(folder, 'deep'), deep.tasks);
 await mkdir(path.join(folder, 'empty', 'tasks'), { recursive: true });
-git(path.join(folder, 'empty'), 'init', '--quiet', '--initial-branch=main');
+gitIn(path.join(folder, 'empty'), 'init', '--quiet', '--initial-branch=main');
 await writeJson(folder, 'empty/deltaloom.json', {
   version: 1,
   name: STUDIES.empty,
@@ -230,8 +230,4 @@ try {
 } finally {
   await bench.close();
   await rm(folder, { recursive: true, force: true });
-}
-
-function git(directory: string, ...args: string[]): string {
-  return execFileSync('git', args, { cwd: directory, encoding: 'utf8' }).trim();
 }

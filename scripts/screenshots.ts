@@ -1,20 +1,20 @@
 import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { PROJECT_ROOT, Workbench } from '../test/harness/workbench.js';
 
 /** Makes the README's pictures from the sample study in a real VS Code: `npx tsx scripts/screenshots.ts`. */
 
+execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: PROJECT_ROOT, stdio: 'inherit' });
 const images = path.join(PROJECT_ROOT, 'docs', 'images');
 await mkdir(images, { recursive: true });
 const temporary = await mkdtemp(path.join(os.tmpdir(), 'deltaloom-pictures-'));
 const study = path.join(temporary, 'sample-study');
-const made = spawnSync(process.execPath, ['--import', 'tsx', 'scripts/sample-history.ts', '--out', study], {
+execFileSync(process.execPath, ['--import', 'tsx', 'scripts/sample-history.ts', '--out', study], {
   cwd: PROJECT_ROOT,
   stdio: 'inherit',
 });
-if (made.status !== 0) throw new Error('The sample study could not be prepared; the message is above.');
 
 const workbench = await Workbench.launch({
   folder: study,

@@ -1,9 +1,9 @@
 import { Command } from 'commander';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { counted } from '../core/counted.js';
 import { initialiseStudy } from '../study/initialise.js';
 import { withCommonOptions } from './common.js';
-import { counted } from '../study/counted.js';
 
 export function initCommand(signal: AbortSignal): Command {
   const command = new Command('init')

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { z } from 'zod';
+import { counted } from '../core/counted.js';
 import { DeltaloomError } from '../core/errors.js';
 import { listDevices } from '../engine/index.js';
 import { loadStudy } from '../study/load.js';
@@ -14,7 +15,6 @@ import { chosenDelta, withCommonOptions } from './common.js';
 import { addMergeChoice, mergeChoiceOf, mergeChoiceSchema } from './merge-choice.js';
 import { describeResults, resultsOf } from './results-text.js';
 import { alignColumns } from './terminal.js';
-import { counted } from '../study/counted.js';
 
 /** The commands that only read: check, weights, results, report, status, devices. */
 
@@ -28,7 +28,7 @@ export function checkCommand(signal: AbortSignal): Command {
     const summary =
       problems.length === 0
         ? 'Everything is in order.'
-        : `${errors} errors, ${problems.length - errors} warnings.`;
+        : `${counted(errors, 'error')}, ${counted(problems.length - errors, 'warning')}.`;
     terminal.result([...problems.map(describeProblem), summary].join('\n'), { problems, errors });
     if (errors > 0) process.exitCode = 1;
   });

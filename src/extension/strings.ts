@@ -1,3 +1,4 @@
+import { counted } from '../core/counted.js';
 import type { Arrangement, SortOrder } from './tree/nodes.js';
 import { formatDuration } from './tree/labels.js';
 
@@ -6,10 +7,6 @@ import { formatDuration } from './tree/labels.js';
  * says comes with the error.) One place, so that tone and terms agree and a translation finds them.
  */
 
-function plural(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`;
-}
-
 export const STRINGS = {
   product: 'Deltaloom',
   tree: {
@@ -17,12 +14,12 @@ export const STRINGS = {
     noTaskData: 'no data',
     best: (score: string) => `best ${score}`,
     notRun: 'not tuned yet',
-    problems: (count: number) => plural(count, 'problem'),
-    tasks: (count: number) => plural(count, 'task'),
+    problems: (count: number) => counted(count, 'problem'),
+    tasks: (count: number) => counted(count, 'task'),
     probes: 'Sources after k steps',
     filterMessage: ({ filter }: Arrangement, shown: number, all: number) =>
-      `Filter "${filter}": ${shown} of ${plural(all, 'task')}`,
-    running: (count: number) => `${plural(count, 'job')} running or waiting`,
+      `Filter "${filter}": ${shown} of ${counted(all, 'task')}`,
+    running: (count: number) => `${counted(count, 'job')} running or waiting`,
     source: 'source',
     staleBecause: (reason: string) => `Stale: ${reason}.`,
     tuneAgain: 'Tune again to bring it up to date.',
@@ -118,7 +115,7 @@ export const STRINGS = {
     },
     needsTarget: "needs the target's own few-shot delta",
     jobTitle: (targets: readonly string[], delta: string) =>
-      `Score ${targets.length === 0 ? 'all targets' : targets.length === 1 ? (targets[0] ?? '') : plural(targets.length, 'target')} (${delta})`,
+      `Score ${targets.length === 0 ? 'all targets' : targets.length === 1 ? (targets[0] ?? '') : counted(targets.length, 'target')} (${delta})`,
   },
   merge: {
     title: 'Merge',
@@ -135,7 +132,7 @@ export const STRINGS = {
     effective: (count: number) => `${count.toFixed(1)} effective sources`,
     configured: "the study's",
     methodDefault: 'default of the method',
-    selectedBy: (count: number) => `Merge ${plural(count, 'source')}: how are they weighed?`,
+    selectedBy: (count: number) => `Merge ${counted(count, 'source')}: how are they weighed?`,
     selectedAverageDetail: 'Equal weights over the selected sources',
     tooFew: 'Choose at least two checkpoints of different tasks (check their boxes or select their rows).',
     severalDeltas: (names: string) =>
@@ -152,7 +149,7 @@ export const STRINGS = {
     useFor: 'Use as initialisation of which task?',
     compareWith: 'Compare with which checkpoint?',
     notOnDisk: 'The weights of this checkpoint are not on this machine. Tune again to make them anew.',
-    confirmDelete: (count: number) => `Delete ${plural(count, 'checkpoint')}?`,
+    confirmDelete: (count: number) => `Delete ${counted(count, 'checkpoint')}?`,
     deleteDetail: 'Record, weights and predictions go to the trash. Merges made from it stay.',
     toTrash: 'Move to Trash',
     confirmForGood: 'This place has no trash. Delete for good?',
@@ -181,7 +178,7 @@ export const STRINGS = {
     noSample:
       'This installation carries no sample study. Create a study of your own, or clone the repository.',
     checked: (problems: number) =>
-      problems === 0 ? 'The study is sound.' : `${plural(problems, 'problem')}: see the Problems panel.`,
+      problems === 0 ? 'The study is sound.' : `${counted(problems, 'problem')}: see the Problems panel.`,
     run: (name: string) => `Run ${name}`,
     runDetail: 'Tunes all sources, scores, merges and tunes all targets. What is on record is not run again.',
     runButton: 'Run',

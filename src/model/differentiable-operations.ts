@@ -51,8 +51,8 @@ const GELU_CUBE = 0.044715;
 export function geluNew(x: Tensor): Tensor {
   return differentiable((input, save) => {
     const point = input;
-    const cube = tf.add(tf.mul(tf.mul(point, GELU_CUBE), point), 1);
-    const rise = tf.add(tf.tanh(tf.mul(tf.mul(point, GELU_SLOPE), cube)), 1);
+    const bend = tf.add(tf.mul(tf.mul(point, GELU_CUBE), point), 1);
+    const rise = tf.add(tf.tanh(tf.mul(tf.mul(point, GELU_SLOPE), bend)), 1);
     const value = tf.mul(tf.mul(point, 0.5), rise);
     save([point, rise, value]);
     return {

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { SimpleGit } from 'simple-git';
+import { counted } from '../core/counted.js';
 import { DeltaloomError } from '../core/errors.js';
 import { SCORE_METHODS, SCORE_METHOD_INFO } from '../core/methods.js';
 import { collectResults } from '../core/results.js';
@@ -40,7 +41,7 @@ export async function proposeCommit(
   return {
     changes,
     weights: await uncommittedWeights(git, state),
-    subject: words.length === 0 ? `Record ${plural(changes.length, 'change')}` : words.join('; '),
+    subject: words.length === 0 ? `Record ${counted(changes.length, 'change')}` : words.join('; '),
     body: gains(runs, changes, taskOrder),
   };
 }
@@ -151,26 +152,26 @@ async function describe(studyDirectory: string, changes: readonly RecordChange[]
   const words: string[] = [];
   const tuned = (role: RunRecord['role']) => runs.filter((run) => run.kind === 'tune' && run.role === role);
   const sources = tuned('source');
-  if (sources.length > 0) words.push(`tune ${plural(distinct(sources.map(({ task }) => task)), 'source')}`);
+  if (sources.length > 0) words.push(`tune ${counted(distinct(sources.map(({ task }) => task)), 'source')}`);
   if (matrices.length > 0) {
     const methods = SCORE_METHODS.filter((id) => matrices.some(({ method }) => method === id)).map(
       (id) => SCORE_METHOD_INFO[id].title,
     );
     const targets = distinct(matrices.flatMap((matrix) => matrix.targets));
-    words.push(`score ${plural(targets, 'task')} by ${list(methods)}`);
+    words.push(`score ${counted(targets, 'task')} by ${list(methods)}`);
   }
   if (merges.length > 0)
-    words.push(`merge for ${plural(distinct(merges.map(({ target }) => target)), 'target')}`);
+    words.push(`merge for ${counted(distinct(merges.map(({ target }) => target)), 'target')}`);
   const targets = tuned('target');
   if (targets.length > 0) {
     words.push(
-      `tune ${plural(distinct(targets.map(({ task }) => task)), 'target')} (${plural(targets.length, 'run')})`,
+      `tune ${counted(distinct(targets.map(({ task }) => task)), 'target')} (${counted(targets.length, 'run')})`,
     );
   }
   const evaluations = runs.filter(({ kind }) => kind === 'evaluate').length;
-  if (evaluations > 0) words.push(plural(evaluations, 'evaluation'));
+  if (evaluations > 0) words.push(counted(evaluations, 'evaluation'));
   const removed = changes.length - present.length;
-  if (removed > 0) words.push(`remove ${plural(removed, 'record')}`);
+  if (removed > 0) words.push(`remove ${counted(removed, 'record')}`);
   const [first, ...rest] = words;
   return first === undefined ? [] : [first.charAt(0).toUpperCase() + first.slice(1), ...rest];
 }
@@ -191,7 +192,7 @@ function gains(
       const lines = table.columns.flatMap(({ initialisation, gainOverRandom, tasks }) =>
         initialisation === 'random' || gainOverRandom === null
           ? []
-          : [`- ${initialisation}: ${points(gainOverRandom)} over ${plural(tasks, 'task')}`],
+          : [`- ${initialisation}: ${points(gainOverRandom)} over ${counted(tasks, 'task')}`],
       );
       return lines.length === 0
         ? []
@@ -202,10 +203,6 @@ function gains(
 
 function points(gain: number): string {
   return `${gain < 0 ? '' : '+'}${(100 * gain).toFixed(1)} points`;
-}
-
-function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 function distinct(names: readonly string[]): number {

@@ -1,3 +1,4 @@
+import { counted } from '../core/counted.js';
 import { DeltaloomError } from '../core/errors.js';
 import { evaluateCheckpoint } from './evaluate-run.js';
 import type { JobContext, JobOutcome, JobRequest } from './jobs.js';
@@ -8,7 +9,6 @@ import { runStudy } from './run-study.js';
 import { scoreMatrices } from './score-matrices.js';
 import { StudySession } from './session.js';
 import { checkpointAt, runTuneJob } from './tune-jobs.js';
-import { counted } from './counted.js';
 
 /** A process that is about to end its work holds the lock a little longer. */
 const GRACE_MS = 2000;

@@ -1,5 +1,6 @@
 import { constants, copyFile, mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { counted } from '../core/counted.js';
 import { DeltaloomError } from '../core/errors.js';
 import { SCORE_METHOD_INFO, type Granularity, type ScoreMethod } from '../core/methods.js';
 import { MODEL_PART, compareParts } from '../core/parts.js';
@@ -19,7 +20,6 @@ import { checkpointPath, matrixPath, pathOfRunRecord, resolveInStudy } from './p
 import type { RunRecord } from './records.js';
 import { StudySession } from './session.js';
 import { recordId } from './store.js';
-import { counted } from './counted.js';
 
 export interface ImportOptions {
   readonly deltaName: string;

@@ -45,8 +45,12 @@ async function mergeRequest(
   const { configuration, tasks } = session;
   const { by, target, deltaName } = job;
   const delta = session.delta(deltaName);
-  const wanted = sourcesConcerned(job, sourceTasks(configuration, tasks), configuration.groups);
-  const lost = await finder.lost(wanted, deltaName);
+  const all = sourceTasks(configuration, tasks);
+  const found = await finder.findAll(all, deltaName);
+  const without = sourcesConcerned(job, all, configuration.groups).filter((task) =>
+    found.every((run) => run.task !== task),
+  );
+  const lost = await finder.lost(without, deltaName);
   if (lost !== null) {
     // Without it the others would be weighed as if it had never been there.
     throw new DeltaloomError(
@@ -58,7 +62,6 @@ async function mergeRequest(
       },
     );
   }
-  const found = await finder.findAll(sourceTasks(configuration, tasks), deltaName);
   const others = found.filter((run) => run.task !== target);
   const sources =
     by.kind === 'score' && by.method === 'performance' ? await stepRuns(session, others, target) : found;

@@ -142,12 +142,11 @@ export class SourceFinder {
   }
 
   /**
-   * A task whose source is on record while its checkpoint is not in place any more, or not the recorded one; the latest such
-   * run of the first such task. Null where every task either has a checkpoint or never had one.
+   * Of tasks for which `findAll` found nothing: the latest run of the first that has a source on record, whose checkpoint is not
+   * in place any more or not the recorded one. Null where none of them ever had one.
    */
   async lost(tasks: readonly string[], deltaName: string): Promise<FinishedRun | null> {
     for (const task of tasks) {
-      if ((await this.find(task, deltaName, { exact: false })) !== null) continue;
       const run = asFinished((await this.recorded(task, deltaName)).at(-1) ?? null);
       if (run !== null) return run;
     }

@@ -1,3 +1,4 @@
+import { counted } from '../core/counted.js';
 import { DeltaloomError } from '../core/errors.js';
 import { sourceTasks, targetTasks } from './catalogue.js';
 import type { JobOutcome } from './jobs.js';
@@ -13,7 +14,6 @@ import { scoreMatrices } from './score-matrices.js';
 import type { StudySession } from './session.js';
 import { describeTune } from './tune-jobs.js';
 import { runTune } from './tune-run.js';
-import { counted } from './counted.js';
 
 /** What can't serve one merge and says nothing about the others. */
 const NO_MERGE = new Set([

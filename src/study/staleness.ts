@@ -3,7 +3,7 @@ import { DeltaloomError } from '../core/errors.js';
 import { sourceTasks, targetTasks } from './catalogue.js';
 import { mergeRecordPath, pathOfRunRecord } from './paths.js';
 import { isOnRecord, planTune, type PlannedTune, type StartingPoint, type TuneRequest } from './plan-tune.js';
-import { SourceFinder, sourceTune, targetTune } from './planned-runs.js';
+import { SourceFinder, sourceTune, targetTune, type FinishedRun } from './planned-runs.js';
 import type { MergeRecord, RunRecord } from './records.js';
 import type { StudyFiles } from './study-files.js';
 
@@ -101,8 +101,16 @@ export async function staleRecords(study: StudyFiles, records: RecordsOnDisk): P
       stale.set(pathOfRunRecord(record), reason);
     }
   }
+  // Every merge asks for nearly every source.
+  const sources = new Map<string, Promise<FinishedRun | null>>();
+  const sourceNow = (task: string, deltaName: string): Promise<FinishedRun | null> => {
+    const key = JSON.stringify([task, deltaName]);
+    const known = sources.get(key) ?? finder.find(task, deltaName, { exact: false });
+    sources.set(key, known);
+    return known;
+  };
   for (const merge of records.merges) {
-    const reason = await orUndecided(mergeStaleness(study, finder, merge));
+    const reason = await orUndecided(mergeStaleness(study, sourceNow, merge));
     if (reason !== null) stale.set(mergeRecordPath(merge.target, merge.id), reason);
   }
   return stale;
@@ -184,14 +192,14 @@ function startNow({ initialisation }: RunRecord, { runs, merges }: RecordsOnDisk
 
 async function mergeStaleness(
   study: StudyFiles,
-  finder: SourceFinder,
+  sourceNow: (task: string, deltaName: string) => Promise<FinishedRun | null>,
   merge: MergeRecord,
 ): Promise<string | null> {
   if (!Object.hasOwn(study.configuration.deltas, merge.deltaName)) {
     return `deltaloom.json has no delta '${merge.deltaName}' any more`;
   }
   for (const source of merge.sources) {
-    const now = await finder.find(source.task, merge.deltaName, { exact: false });
+    const now = await sourceNow(source.task, merge.deltaName);
     if (now !== null && now.checkpoint.sha256 !== source.sha256) {
       return `the source '${source.task}' was tuned anew since`;
     }

@@ -18,6 +18,7 @@ export class StudyFiles {
   readonly hashes: ContentHashes;
   readonly backboneDirectory: string;
   private fingerprint: Promise<string> | null = null;
+  private ownDropout: Promise<number> | null = null;
 
   protected constructor(
     readonly directory: string,
@@ -63,7 +64,11 @@ export class StudyFiles {
 
   /** `tuning.dropout`, else the backbone's own. */
   async dropout(asked: number | undefined): Promise<number> {
-    return asked ?? (await readT5Config(join(this.backboneDirectory, 'config.json'))).dropoutRate;
+    if (asked !== undefined) return asked;
+    this.ownDropout ??= readT5Config(join(this.backboneDirectory, 'config.json')).then(
+      ({ dropoutRate }) => dropoutRate,
+    );
+    return this.ownDropout;
   }
 
   absolute(path: string): string {

@@ -1,3 +1,4 @@
+import { counted } from '../core/counted.js';
 import { DeltaloomError } from '../core/errors.js';
 import { nameOfForeignCheckpoint } from './checkpoints.js';
 import { tuningSchema, type TuningSettings } from './configuration.js';
@@ -18,7 +19,6 @@ import type { EvaluatedCheckpoint } from './evaluate-run.js';
 import type { StudySession } from './session.js';
 import { runTune } from './tune-run.js';
 import { stat } from 'node:fs/promises';
-import { counted } from './counted.js';
 
 type TuneJob = Extract<JobRequest, { kind: 'tune' }>;
 

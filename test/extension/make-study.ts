@@ -2,8 +2,12 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { DeltaSettings } from '../../src/core/delta-settings.js';
+import type { T5Architecture } from '../../src/core/t5-architecture.js';
 import type { Tensor } from '../../src/core/tensor.js';
 import { encodeSafetensors } from '../../src/formats/safetensors.js';
+import { readT5Config } from '../../src/formats/t5-config.js';
+import { initialDelta } from '../../src/model/deltas/initial.js';
 import { studySchema, type StudyConfiguration } from '../../src/study/configuration.js';
 import { checkpointPath, matrixPath, mergeRecordPath, runRecordPath } from '../../src/study/paths.js';
 import { planTune } from '../../src/study/plan-tune.js';
@@ -287,8 +291,8 @@ export function weightsOnDisk({ runs, merges }: MadeStudy): Set<string> {
   return new Set([...runs, ...merges].flatMap(({ checkpoint }) => checkpoint?.path ?? []));
 }
 
-/** A small delta with the names of the reference, different for every text. */
-export function makeDelta(text: string): Map<string, Tensor> {
+/** A small delta with the names of the reference, different for every text; of no backbone. */
+function makeDelta(text: string): Map<string, Tensor> {
   const tensors = new Map<string, Tensor>();
   for (const stack of ['encoder', 'decoder']) {
     for (const layer of stack === 'encoder' ? [0, 1] : [0, 1, 2]) {
@@ -310,7 +314,8 @@ export function makeDelta(text: string): Map<string, Tensor> {
 
 /**
  * Writes a study to a folder: configuration, data, records and weights. Where it has a backbone, its records say that they
- * were made from it, from these data and with these settings; a record of another delta than the study's own stays stale.
+ * were made from it, from these data and with these settings, and its weights fit; a record of another delta than the study's
+ * own stays stale.
  */
 export async function writeStudy(
   directory: string,
@@ -318,9 +323,10 @@ export async function writeStudy(
   settings: Readonly<Record<string, unknown>> = {},
 ): Promise<void> {
   await writeInputs(directory, records, settings);
-  const { runs, merges, matrices } = existsSync(path.join(directory, 'backbone', 'config.json'))
-    ? await settleRecords(directory, records)
-    : records;
+  const config = path.join(directory, 'backbone', 'config.json');
+  const architecture = existsSync(config) ? await readT5Config(config) : null;
+  const { runs, merges, matrices } =
+    architecture === null ? records : await settleRecords(directory, records, architecture);
   const write = writerIn(directory);
   for (const run of runs) await write(runRecordPath(run.task, run.id), JSON.stringify(run, null, 2));
   for (const merge of merges) {
@@ -332,18 +338,24 @@ export async function writeStudy(
       JSON.stringify(matrix, null, 2),
     );
   }
-  for (const { checkpoint } of [...runs, ...merges]) {
-    if (checkpoint !== null) await write(checkpoint.path, encodeWeights(checkpoint.path));
+  for (const { checkpoint, delta } of [...runs, ...merges]) {
+    if (checkpoint !== null)
+      await write(checkpoint.path, encodeWeights(checkpoint.path, delta, architecture));
   }
 }
 
-/** The text decides the values: a checkpoint's path, since its hash is the hash of these bytes. */
-function encodeWeights(text: string): Buffer {
-  const delta = { type: 'adapter', size: 4, nonlinearity: 'silu', placement: ['feed-forward'] };
+/** The path of a checkpoint decides its values, since its hash is the hash of these bytes. */
+function encodeWeights(
+  file: string,
+  delta: DeltaSettings | null,
+  architecture: T5Architecture | null,
+): Buffer {
+  const tensors =
+    architecture === null || delta === null
+      ? makeDelta(file)
+      : initialDelta(architecture, delta, parseInt(hashOf(file).slice(0, 8), 16));
   return Buffer.from(
-    encodeSafetensors(makeDelta(text), {
-      metadata: { format: 'deltaloom/delta', delta: JSON.stringify(delta) },
-    }),
+    encodeSafetensors(tensors, { metadata: { format: 'deltaloom/delta', delta: JSON.stringify(delta) } }),
   );
 }
 
@@ -387,16 +399,23 @@ async function writeInputs(
 }
 
 /** The records as the study itself would have made them: names, keys, input hashes and checkpoint hashes hold. */
-async function settleRecords(directory: string, records: MadeStudy): Promise<MadeStudy> {
+async function settleRecords(
+  directory: string,
+  records: MadeStudy,
+  architecture: T5Architecture,
+): Promise<MadeStudy> {
   const study = await StudyFiles.read(directory);
-  const hashOfWeights = (checkpoint: CheckpointReference): CheckpointReference => {
-    const bytes = encodeWeights(checkpoint.path);
+  const hashOfWeights = (
+    checkpoint: CheckpointReference,
+    delta: DeltaSettings | null,
+  ): CheckpointReference => {
+    const bytes = encodeWeights(checkpoint.path, delta, architecture);
     return { ...checkpoint, sha256: createHash('sha256').update(bytes).digest('hex'), bytes: bytes.length };
   };
   const settled = new Map<string, RunRecord>();
   const settle = async (run: RunRecord, merges: readonly MergeRecord[]): Promise<void> => {
     const { sources, targets } = study.configuration;
-    const checkpoint = run.checkpoint === null ? null : hashOfWeights(run.checkpoint);
+    const checkpoint = run.checkpoint === null ? null : hashOfWeights(run.checkpoint, run.delta);
     const known = { ...run, checkpoint, tuning: run.role === 'source' ? sources.tuning : targets.tuning };
     const request = requestOf(known, { runs: [...settled.values()], merges });
     const own = JSON.stringify(run.delta) === JSON.stringify(study.configuration.deltas[run.deltaName]);
@@ -409,7 +428,7 @@ async function settleRecords(directory: string, records: MadeStudy): Promise<Mad
   for (const run of records.runs.filter(({ role }) => role === 'source')) await settle(run, []);
   const merges = records.merges.map((merge) => ({
     ...merge,
-    checkpoint: hashOfWeights(merge.checkpoint),
+    checkpoint: hashOfWeights(merge.checkpoint, merge.delta),
     sources: merge.sources.map((source) => {
       const now = settled.get(`${source.task}/${source.id}`);
       return { ...source, id: now?.id ?? source.id, sha256: now?.checkpoint?.sha256 ?? source.sha256 };

@@ -36,7 +36,7 @@ async function advertiseFor(pid: number, address: string): Promise<void> {
 
 describe('addresses', () => {
   it('are sockets in a folder of their own, and named pipes on Windows', () => {
-    expect(addressOf(NAME, 'linux', '/tmp')).toBe(`/tmp/${NAME}/s`);
+    expect(addressOf(NAME, 'linux', '/folder')).toBe(`/folder/${NAME}/s`);
     expect(addressOf(NAME, 'win32', 'C:\\Temp')).toBe(`\\\\.\\pipe\\${NAME}`);
     // The system allows about 100 characters; macOS has long temporary folders.
     expect(addressOf(NAME, 'darwin', '/var/folders/ab/0123456789abcdefghijklmnopqrst/T').length).toBeLessThan(
@@ -45,14 +45,14 @@ describe('addresses', () => {
   });
 
   it('are ours only if they look like it', () => {
-    expect(isOurAddress(`/tmp/${NAME}/s`, 'linux')).toBe(true);
+    expect(isOurAddress(`/folder/${NAME}/s`, 'linux')).toBe(true);
     expect(isOurAddress(`\\\\.\\pipe\\${NAME}`, 'win32')).toBe(true);
     for (const foreign of [
       '/run/docker.sock',
-      `/tmp/${NAME}`,
-      `/tmp/${NAME}/s/x`,
+      `/folder/${NAME}`,
+      `/folder/${NAME}/s/x`,
       '/home/me/s',
-      `/tmp/x${NAME}/s`,
+      `/folder/x${NAME}/s`,
     ]) {
       expect(isOurAddress(foreign, 'linux')).toBe(false);
     }

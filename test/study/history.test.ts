@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -6,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { commitResults, proposeCommit } from '../../src/study/commit-results.js';
 import { StudyHistory } from '../../src/study/history.js';
 import { openRepository } from '../../src/study/repository.js';
+import { gitIn } from '../support/commands.js';
 import {
   exampleRun,
   exampleStudy,
@@ -33,14 +33,6 @@ afterEach(async () => {
 
 function git(...args: string[]): string {
   return gitIn(repository, ...args);
-}
-
-function gitIn(directory: string, ...args: string[]): string {
-  return execFileSync('git', args, {
-    cwd: directory,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-  }).trim();
 }
 
 function commitAll(message: string): string {

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -7,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mergeRecordSchema } from '../../src/study/records.js';
 import { findChromium } from '../harness/chromium.js';
 import { PROJECT_ROOT, Workbench } from '../harness/workbench.js';
+import { deltaloomIn, gitIn } from '../support/commands.js';
 import { writeJson, writeTasks } from '../support/example-study.js';
 
 /** From weights to a merge to a commit, on sources that are really tuned (two steps each, on the sample's backbone). */
@@ -40,8 +40,8 @@ describe.skipIf(findChromium() === undefined)('merging from the panel', () => {
     git('config', 'user.email', 'ada@example.org');
     git('add', '--all', '.');
     git('commit', '--quiet', '--message', 'Begin a study');
-    deltaloom('tune', '--role', 'source', '--task', ...TASKS);
-    deltaloom('score', '--method', 'loss');
+    deltaloomIn(folder, 'tune', '--role', 'source', '--task', ...TASKS);
+    deltaloomIn(folder, 'score', '--method', 'loss');
     git('add', '--all', '.');
     git('commit', '--quiet', '--message', 'Tune three sources and score them');
     bench = await Workbench.launch({ folder, viewport: { width: 1300, height: 900 } });
@@ -60,14 +60,7 @@ describe.skipIf(findChromium() === undefined)('merging from the panel', () => {
   });
 
   function git(...args: string[]): string {
-    return execFileSync('git', args, { cwd: folder, encoding: 'utf8' }).trim();
-  }
-
-  function deltaloom(...args: string[]): void {
-    execFileSync(process.execPath, [path.join(PROJECT_ROOT, 'dist', 'cli.js'), ...args], {
-      cwd: folder,
-      stdio: 'pipe',
-    });
+    return gitIn(folder, ...args);
   }
 
   it('merges at the temperature on the slider', async () => {

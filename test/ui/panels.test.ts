@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -7,7 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { averagingWeights } from '../../src/core/averaging-weights.js';
 import type { ScoreMatrix } from '../../src/study/records.js';
 import { findChromium } from '../harness/chromium.js';
-import { PROJECT_ROOT, THEMES, Workbench, type ThemeName } from '../harness/workbench.js';
+import { PanelDriver } from '../harness/panel-driver.js';
+import { THEMES, Workbench, type ThemeName } from '../harness/workbench.js';
+import { deltaloomIn, gitIn } from '../support/commands.js';
 import { exampleStudy, matrixFile, writeJson, writeStudy, writeTasks } from '../support/example-study.js';
 
 /** The panels in the real editor, on a study with a history of its own. */
@@ -19,6 +20,7 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
   let folder: string;
   let bench: Workbench;
   let panel: FrameLocator;
+  let driver: PanelDriver;
   const first = exampleStudy({ tasks: TASKS, methods: METHODS, blocks: 2 });
   const second = exampleStudy({ tasks: TASKS, methods: METHODS, seed: 7 });
   const third = exampleStudy({ tasks: TASKS, methods: METHODS, seed: 8 });
@@ -44,6 +46,7 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
     await openFile('train.py');
     await bench.runCommand('Deltaloom: Show Heatmap');
     panel = bench.webview();
+    driver = new PanelDriver(bench);
     await panel.locator('heatmap-picture canvas').first().waitFor({ timeout: 60_000 });
   });
 
@@ -54,7 +57,7 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
   });
 
   function git(...args: string[]): string {
-    return execFileSync('git', args, { cwd: folder, encoding: 'utf8' }).trim();
+    return gitIn(folder, ...args);
   }
 
   function commitAll(message: string): string {
@@ -74,21 +77,6 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
     await bench.quickPickOption(new RegExp(name)).first().waitFor();
     await bench.page.keyboard.press('Enter');
     await bench.page.locator('.editor-group-container .tab', { hasText: name }).first().waitFor();
-  }
-
-  async function choose(label: string, option: string | RegExp): Promise<void> {
-    const control = panel.locator(`vscode-single-select[label="${label}"]`);
-    await control.click();
-    await control.locator('li.option', { hasText: option }).first().click();
-  }
-
-  async function options(label: string): Promise<string[]> {
-    const control = panel.locator(`vscode-single-select[label="${label}"]`);
-    await control.click();
-    await control.locator('li.option').first().waitFor();
-    const texts = await control.locator('li.option').allInnerTexts();
-    await bench.page.keyboard.press('Escape');
-    return texts;
   }
 
   function valueOf(matrix: ScoreMatrix | undefined, target: string, source: string, part = 0): number {
@@ -160,14 +148,14 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
   });
 
   it('switches method and granularity, with all blocks in small and a profile', async () => {
-    await choose('Method', /^\s*EL2N\s*$/);
+    await driver.choose('Method', /^\s*EL2N\s*$/);
     await panel.locator('h2', { hasText: 'EL2N (adapter)' }).waitFor();
     const working = valueOf(third.matrices[1], 'compare_00', 'compare_02');
     await expect.poll(() => readOut(0, 2)).toContain(working.toFixed(4));
-    await choose('Method', /^\s*GraNd\s*$/);
-    await choose('Granularity', 'Layers');
+    await driver.choose('Method', /^\s*GraNd\s*$/);
+    await driver.choose('Granularity', 'Layers');
     await panel.locator('small-multiples button').nth(9).waitFor();
-    await choose('Granularity', 'Blocks');
+    await driver.choose('Granularity', 'Blocks');
     await expect.poll(() => panel.locator('small-multiples button').count()).toBe(4);
     await panel.locator('small-multiples button').nth(2).click();
     await panel.locator('h2', { hasText: 'decoder.block.0' }).waitFor();
@@ -181,13 +169,13 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
       valueOf(grand, 'compare_00', 'count_05', 3).toFixed(4),
     );
     await bench.screenshot('heatmap-blocks');
-    await choose('Method', /^\s*Loss\s*$/);
+    await driver.choose('Method', /^\s*Loss\s*$/);
   });
 
   it("lists the commits of git's own log, shows one and the difference of two", async () => {
     await panel.locator('h2', { hasText: 'Loss (adapter)' }).waitFor();
-    await expect.poll(() => options('Showing').then((texts) => texts.length)).toBe(3);
-    const listed = await options('Showing');
+    await expect.poll(() => driver.options('Showing').then((texts) => texts.length)).toBe(3);
+    const listed = await driver.options('Showing');
     const logged = git(
       'log',
       '--format=%h %s',
@@ -196,11 +184,11 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
       '.deltaloom/scores/adapter/loss.model.json',
     ).split('\n');
     expect(listed[0]).toContain('Working tree');
-    expect(listed.slice(1).map((text) => text.split('\n')[0]?.trim())).toEqual(logged);
-    await choose('Showing', hashes[0]?.slice(0, 7) ?? '');
+    expect(listed.slice(1)).toEqual(logged);
+    await driver.choose('Showing', hashes[0]?.slice(0, 7) ?? '');
     const then = valueOf(first.matrices[0], 'compare_01', 'compare_03');
     await expect.poll(() => readOut(1, 3)).toContain(then.toFixed(4));
-    await choose('Compared with', hashes[1]?.slice(0, 7) ?? '');
+    await driver.choose('Compared with', hashes[1]?.slice(0, 7) ?? '');
     await panel.locator('h2 small', { hasText: 'difference' }).waitFor();
     const now = valueOf(second.matrices[0], 'compare_01', 'compare_03');
     const difference = then - now;
@@ -211,8 +199,8 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
       );
     await bench.screenshot('heatmap-difference');
     expect(git('status', '--porcelain')).toBe('M .deltaloom/scores/adapter/el2n.model.json');
-    await choose('Compared with', 'Nothing');
-    await choose('Showing', 'Working tree');
+    await driver.choose('Compared with', 'Nothing');
+    await driver.choose('Showing', 'Working tree');
   });
 
   it('opens what a cell was made from, and its commit', async () => {
@@ -223,13 +211,13 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
       .locator('.tab', { hasText: /adapter-full-42/ })
       .first()
       .waitFor();
-    await choose('Showing', hashes[1]?.slice(0, 7) ?? '');
+    await driver.choose('Showing', hashes[1]?.slice(0, 7) ?? '');
     await panel.getByRole('button', { name: 'Open Commit' }).click();
     await bench.page
       .locator('.tab', { hasText: hashes[1]?.slice(0, 7) ?? '' })
       .first()
       .waitFor();
-    await choose('Showing', 'Working tree');
+    await driver.choose('Showing', 'Working tree');
   });
 
   it('recomputes weights while the temperature moves, and warns of collapse', async () => {
@@ -240,9 +228,9 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
       .contentFrame()
       .frameLocator('iframe#active-frame');
     await panel.locator('bar-picture canvas').waitFor({ timeout: 60_000 });
-    await choose('Target', 'count_06');
-    await choose('Method', /^\s*Loss\s*$/);
-    await choose('Order', 'Most similar first');
+    await driver.choose('Target', 'count_06');
+    await driver.choose('Method', /^\s*Loss\s*$/);
+    await driver.choose('Order', 'Most similar first');
     const slider = panel.locator('#temperature');
     const target = 'count_06';
     for (const position of [500, 620, 250]) {
@@ -266,19 +254,7 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
     const weight = weightsOf(second.matrices[0], target, 0.1).get('count_04') ?? 0;
     expect((await row.locator('td').allInnerTexts())[1]).toBe(weight.toFixed(4));
     const told = JSON.parse(
-      execFileSync(
-        process.execPath,
-        [
-          path.join(PROJECT_ROOT, 'dist', 'cli.js'),
-          'weights',
-          '--target',
-          target,
-          '--method',
-          'loss',
-          '--json',
-        ],
-        { cwd: folder, encoding: 'utf8' },
-      ),
+      deltaloomIn(folder, 'weights', '--target', target, '--method', 'loss', '--json'),
     ) as { sources: string[]; weights: number[][] };
     for (const [i, source] of told.sources.entries()) {
       const shown = panel.locator('tbody tr', { hasText: source }).first().locator('td').nth(1);
@@ -338,9 +314,9 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
       .first()
       .contentFrame()
       .frameLocator('iframe#active-frame');
-    await choose('Method', /^\s*EL2N\s*$/);
+    await driver.choose('Method', /^\s*EL2N\s*$/);
     await expect
-      .poll(() => options('Showing').then((texts) => texts.join('\n')))
+      .poll(() => driver.options('Showing').then((texts) => texts.join('\n')))
       .toContain(`${git('rev-parse', 'HEAD').slice(0, 7)} Score 8 tasks by EL2N`);
   });
 

@@ -7,6 +7,7 @@ import { mergeRecordSchema, runRecordSchema, scoreMatrixSchema } from '../../src
 import { findChromium } from '../harness/chromium.js';
 import { PanelDriver } from '../harness/panel-driver.js';
 import { PROJECT_ROOT, Workbench } from '../harness/workbench.js';
+import { deltaloomIn, gitIn } from '../support/commands.js';
 
 /**
  * What somebody does who opens the sample study with its history: looks at heatmaps beside the code, goes back in time, drags
@@ -43,7 +44,7 @@ describe.skipIf(findChromium() === undefined)(
       Object.assign(configuration.targets, { seeds });
       Object.assign(configuration.targets.tuning, { steps: 120, validateEvery: 60, logEvery: 10 });
       await writeFile(path.join(study, 'deltaloom.json'), `${JSON.stringify(configuration, null, 2)}\n`);
-      deltaloom('tune', '--role', 'source', '--all');
+      deltaloomIn(study, 'tune', '--role', 'source', '--all');
       git('add', '--all', '.');
       git('commit', '--quiet', '--message', 'Tune the sources anew, two steps each');
       bench = await Workbench.launch({ folder: study, viewport: { width: 1500, height: 1000 } });
@@ -64,20 +65,12 @@ describe.skipIf(findChromium() === undefined)(
     });
 
     function git(...args: string[]): string {
-      return execFileSync('git', args, { cwd: study, encoding: 'utf8' }).trim();
-    }
-
-    function deltaloom(...args: string[]): string {
-      return execFileSync(process.execPath, [path.join(PROJECT_ROOT, 'dist', 'cli.js'), ...args], {
-        cwd: study,
-        encoding: 'utf8',
-        stdio: 'pipe',
-      });
+      return gitIn(study, ...args);
     }
 
     /** The command line's weights by source. */
     function weights(...args: string[]): Map<string, number> {
-      const told = JSON.parse(deltaloom('weights', '--target', target, '--json', ...args)) as {
+      const told = JSON.parse(deltaloomIn(study, 'weights', '--target', target, '--json', ...args)) as {
         sources: string[];
         weights: number[][];
       };

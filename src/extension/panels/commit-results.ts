@@ -1,4 +1,5 @@
 import { window } from 'vscode';
+import { counted } from '../../core/counted.js';
 import { DeltaloomError } from '../../core/errors.js';
 import { commitResults, proposeCommit } from '../../study/commit-results.js';
 import type { Services, Study } from '../services.js';
@@ -21,14 +22,13 @@ export async function commitStudyResults(study: Study, services: Services): Prom
     tasks.map(({ name }) => name),
   );
   const { includeWeights } = readSettings(study.uri);
-  const count = (number: number, noun: string) => `${number} ${noun}${number === 1 ? '' : 's'}`;
   const weights =
     includeWeights && proposal.weights.length > 0
-      ? ` and ${count(proposal.weights.length, 'weight file')}`
+      ? ` and ${counted(proposal.weights.length, 'weight file')}`
       : '';
   const subject = await window.showInputBox({
     title: `Commit Results of ${study.name}`,
-    prompt: `Commits ${count(proposal.changes.length, 'record')} below .deltaloom${weights}, nothing else.${
+    prompt: `Commits ${counted(proposal.changes.length, 'record')} below .deltaloom${weights}, nothing else.${
       proposal.body === '' ? '' : ' The mean gains are added below this line.'
     }`,
     value: proposal.subject,

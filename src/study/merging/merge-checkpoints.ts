@@ -11,7 +11,6 @@ import type { DeltaConfiguration } from '../configuration.js';
 import { writeFileAtomically } from '../../formats/atomic-file.js';
 import type { StoredTensor } from '../../formats/safetensors.js';
 import { encodeSafetensorsHeader, readSafetensorsHeader, readTensors } from '../../formats/safetensors.js';
-
 import { FileLayout, OpenSource } from './open-source.js';
 import { refuseNotFinite } from './refuse-not-finite.js';
 import type { ReadPiece } from './source-group.js';
@@ -217,7 +216,7 @@ class Merge {
       this.isLora = true;
       // Before the decomposition, which has nothing to say about values that are not finite.
       const averaged = product.averagedFactors();
-      if (!isFinite(averaged.a) || !isFinite(averaged.b)) await this.refuseNotFinite();
+      if (!areFinite(averaged.a) || !areFinite(averaged.b)) await this.refuseNotFinite();
       const { squaredDifference, squaredNorm } = product.difference();
       this.difference.squaredDifference += squaredDifference;
       this.difference.squaredNorm += squaredNorm;
@@ -226,7 +225,7 @@ class Merge {
         merged.set(factor, segments[i]?.at ?? 0);
       });
     }
-    if (!isFinite(merged)) await this.refuseNotFinite();
+    if (!areFinite(merged)) await this.refuseNotFinite();
     return merged;
   }
 
@@ -275,7 +274,7 @@ function tensorNames({ segments }: Piece): string[] {
 }
 
 /** A plain loop: `every` with a function takes several times as long. */
-function isFinite(values: Float32Array): boolean {
+function areFinite(values: Float32Array): boolean {
   for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
   return true;
 }

@@ -34,7 +34,7 @@ export interface Segment {
 }
 
 interface StretchLimits {
-  /** Elements that the sums of one stretch may have. */
+  /** Elements that the sums of one stretch may have; of a LoRA module its product [in, out] counts, which is summed too. */
   readonly stretch: number;
   /** Elements of one piece. The factors of a LoRA module stay together, whatever they have. */
   readonly piece: number;
@@ -68,6 +68,8 @@ class Cutter {
   readonly stretches: { pieces: { segments: Segment[]; module?: Module }[]; elements: number }[] = [];
   /** What the last piece has room for. */
   private room = 0;
+  /** Of the last stretch: what is left of its limit. */
+  private left = 0;
 
   constructor(private readonly limits: StretchLimits) {}
 
@@ -93,11 +95,14 @@ class Cutter {
   }
 
   private begin(elements: number, module?: Module): void {
+    const product = module === undefined ? 0 : (module.a.shape[0] ?? 1) * (module.b.shape[1] ?? 1);
     let stretch = this.stretches.at(-1);
-    if (stretch === undefined || stretch.elements + elements > this.limits.stretch) {
+    if (stretch === undefined || elements + product > this.left) {
       stretch = { pieces: [], elements: 0 };
       this.stretches.push(stretch);
+      this.left = this.limits.stretch;
     }
+    this.left -= elements + product;
     stretch.pieces.push(module === undefined ? { segments: [] } : { segments: [], module });
     this.room = elements;
   }

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -6,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { StudyViews } from '../../../src/extension/panels/study-views.js';
 import type { Study } from '../../../src/extension/services.js';
 import { readSnapshot } from '../../../src/study/snapshot.js';
+import { gitIn } from '../../support/commands.js';
 import { exampleStudy, matrixFile, writeJson, writeStudy } from '../../support/example-study.js';
 
 let folder: string;
@@ -22,7 +22,7 @@ afterEach(async () => {
 });
 
 function git(...args: string[]): string {
-  return execFileSync('git', args, { cwd: folder, encoding: 'utf8' }).trim();
+  return gitIn(folder, ...args);
 }
 
 function begin(): string {

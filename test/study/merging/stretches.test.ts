@@ -66,4 +66,17 @@ describe('stretchesOf', () => {
       undefined,
     ]);
   });
+
+  it('counts the products of LoRA modules, which are far larger than their factors', () => {
+    const tensors = stored(
+      Object.fromEntries(
+        [0, 1, 2, 3].flatMap((block) => [
+          [`encoder.block.${block}.layer.0.SelfAttention.q.lora_A`, [40, 2]],
+          [`encoder.block.${block}.layer.0.SelfAttention.q.lora_B`, [2, 40]],
+        ]),
+      ),
+    );
+    const modules = stretchesOf(tensors, { stretch: 4000, piece: 20 }).map(({ pieces }) => pieces.length);
+    expect(modules).toEqual([2, 2]);
+  });
 });
