@@ -124,9 +124,10 @@ describe('the extension', () => {
     }, 'the checkpoint editor');
     assert.equal(tab.viewType, 'deltaloom.checkpoint');
     const summary = await services.jobs.inspect({ file: path.join(folder, run.checkpoint.path) });
-    assert.equal(summary.tensors.length, 10);
+    // The backbone's two blocks each: of two sublayers in the encoder, of three in the decoder; two tensors a sublayer.
+    assert.equal(summary.layers.length, 10);
+    assert.equal(summary.tensors.length, 20);
     assert.equal(summary.settings?.type, 'adapter');
-    assert.equal(summary.layers.length, 5);
     await vscode.commands.executeCommand('workbench.action.closeAllEditors');
   });
 });
