@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { access, constants, link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, constants, link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -22,7 +22,12 @@ const holderSchema = z.object({
 });
 export type LockHolder = z.infer<typeof holderSchema>;
 
+/** What lies where a lock is looked for. */
+type Found = { readonly kind: 'nothing' | 'damaged' } | { readonly kind: 'held'; readonly by: LockHolder };
+
 const POLL_MS = 250;
+/** Taking over a lock is the work of a moment. */
+const TAKEOVER_POLL_MS = 5;
 
 export interface LockOptions {
   /** How long to wait for another holder, in milliseconds; Infinity waits until it is done. */
@@ -53,8 +58,8 @@ export async function withStudyLock<Result>(
 
 /** Who holds the lock of a study now; null for nobody, dead holders included. */
 export async function lockHolder(directory: string): Promise<LockHolder | null> {
-  const holder = await readHolder(lockFile(directory));
-  return holder !== null && (await isAlive(holder)) ? holder : null;
+  const found = await look(lockFile(directory));
+  return found.kind === 'held' && (await isAlive(found.by)) ? found.by : null;
 }
 
 function lockFile(directory: string): string {
@@ -81,13 +86,14 @@ async function acquire(
   for (;;) {
     signal?.throwIfAborted();
     if (await create(file, own)) return () => release(file, own);
-    const holder = await readHolder(file);
-    if (holder === null || !(await isAlive(holder))) {
-      await removeStale(file, holder);
+    const found = await look(file);
+    if (await isStale(found)) {
+      await removeStale(file, found, own);
       continue;
     }
-    if (Date.now() >= deadline) throw locked(file, holder);
-    if (!told) waiting?.(holder);
+    if (found.kind !== 'held') continue;
+    if (Date.now() >= deadline) throw locked(file, found.by);
+    if (!told) waiting?.(found.by);
     told = true;
     await sleep(POLL_MS);
   }
@@ -132,31 +138,52 @@ async function createWithoutLinks(file: string, own: LockHolder, cause: unknown)
   }
 }
 
-/** Renamed before it is removed: of two that found it stale only one gets it, and it is put back if it was not the one. */
-async function removeStale(file: string, stale: LockHolder | null): Promise<void> {
-  const aside = `${file}.stale-${randomBytes(4).toString('hex')}`;
-  try {
-    await rename(file, aside);
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return;
-    throw notWritable(error, file);
+/**
+ * Removes a lock that nobody holds, if it is still the one that was found. Whoever removes another's lock holds a second lock
+ * meanwhile: what it reads there can't be another's living lock by the time it removes it. That second lock may be left by a
+ * dead process too, and is then removed in the same way.
+ */
+async function removeStale(file: string, stale: Found, own: LockHolder): Promise<void> {
+  const guard = `${file}.takeover`;
+  if (!(await create(guard, own))) {
+    const other = await look(guard);
+    if (await isStale(other)) await removeStale(guard, other, own);
+    else await sleep(TAKEOVER_POLL_MS);
+    return;
   }
-  const taken = await readHolder(aside);
-  if (taken !== null && taken.token !== stale?.token) await link(aside, file).catch(() => undefined);
-  await rm(aside, { force: true });
+  try {
+    if (isSame(await look(file), stale)) await rm(file, { force: true });
+  } finally {
+    await rm(guard, { force: true });
+  }
+}
+
+async function isStale(found: Found): Promise<boolean> {
+  return found.kind === 'damaged' || (found.kind === 'held' && !(await isAlive(found.by)));
+}
+
+function isSame(one: Found, other: Found): boolean {
+  return one.kind === 'held' && other.kind === 'held'
+    ? one.by.token === other.by.token
+    : one.kind === other.kind;
 }
 
 async function release(file: string, own: LockHolder): Promise<void> {
-  const holder = await readHolder(file);
-  if (holder?.token === own.token) await rm(file, { force: true });
+  const found = await look(file);
+  if (found.kind === 'held' && found.by.token === own.token) await rm(file, { force: true });
 }
 
-async function readHolder(file: string): Promise<LockHolder | null> {
+async function look(file: string): Promise<Found> {
+  let text: string;
   try {
-    const parsed = holderSchema.safeParse(JSON.parse(await readFile(file, 'utf8')));
-    return parsed.success ? parsed.data : null;
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    return { kind: systemErrorCode(error) === 'ENOENT' ? 'nothing' : 'damaged' };
+  }
+  try {
+    return { kind: 'held', by: holderSchema.parse(JSON.parse(text)) };
   } catch {
-    return null;
+    return { kind: 'damaged' };
   }
 }
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -63,6 +63,13 @@ it('respects a holder on another machine, and a damaged lock stops nobody', asyn
   await expect(withStudyLock(directory, 'next', () => Promise.resolve('in'))).resolves.toBe('in');
 });
 
+it('takes over what a process left that died while it took over', async () => {
+  await writeLock({ pid: 2 ** 30 });
+  await copyFile(join(directory, '.deltaloom', 'lock'), join(directory, '.deltaloom', 'lock.takeover'));
+  await expect(withStudyLock(directory, 'next', () => Promise.resolve('in'))).resolves.toBe('in');
+  expect(await readdir(join(directory, '.deltaloom'))).toEqual([]);
+});
+
 it('of many that find it stale exactly one works at a time', async () => {
   await writeLock({ pid: 2 ** 30 });
   let inside = 0;
@@ -70,11 +77,18 @@ it('of many that find it stale exactly one works at a time', async () => {
   const work = async (): Promise<void> => {
     inside++;
     most = Math.max(most, inside);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, 1));
     inside--;
   };
-  await Promise.all(
-    Array.from({ length: 8 }, () => withStudyLock(directory, 'one of many', work, { waitMs: 30_000 })),
-  );
+  // Without waiting, so that locks come and go while others are about to look at them.
+  const takeTurns = async (): Promise<void> => {
+    for (let turns = 0; turns < 25;) {
+      await withStudyLock(directory, 'one of many', work).then(
+        () => turns++,
+        (error: unknown) => expect(error).toMatchObject({ code: 'study-locked' }),
+      );
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, takeTurns));
   expect(most).toBe(1);
 });
