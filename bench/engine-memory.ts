@@ -13,7 +13,7 @@ const training = await model.train(model.initialDelta(1), {
   dropout: 0,
   seed: 1,
 });
-for (const length of [16, 32, 64, 128, 256, 512, 384, 192, 96, 48, 16]) {
+for (const length of [16, 32, 64, 128, 256, 512, 384, 192, 160, 448, 320, 96, 48, 16]) {
   await training.advance(fixedBatch(8, length, 16, backbone.vocabularySize), 5e-4);
 }
 const bytes = process.resourceUsage().maxRSS * 1024;

@@ -4,6 +4,7 @@
  * Rounds are interleaved (ours, theirs, ours, ...), results are medians and the median of the paired ratios.
  */
 import * as tf from '@tensorflow/tfjs';
+import esbuild from 'esbuild';
 import { spawnSync } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';
@@ -273,16 +274,16 @@ peer?.stop();
 await engine.dispose();
 
 if (measured.has('memory')) {
-  const memory = spawnSync(
-    process.execPath,
-    [
-      ...process.execArgv,
-      fileURLToPath(new URL('./engine-memory.ts', import.meta.url)),
-      size,
-      folder,
-      String(threads),
-    ],
-    { encoding: 'utf8' },
-  );
+  // Bundled, as what is shipped is: a TypeScript loader would be measured with it.
+  const program = fileURLToPath(new URL('../.cache/bench/engine-memory.mjs', import.meta.url));
+  await esbuild.build({
+    entryPoints: [fileURLToPath(new URL('./engine-memory.ts', import.meta.url))],
+    outfile: program,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    packages: 'external',
+  });
+  const memory = spawnSync(process.execPath, [program, size, folder, String(threads)], { encoding: 'utf8' });
   console.log(memory.status === 0 ? memory.stdout.trim() : `Memory was not measured: ${memory.stderr}`);
 }

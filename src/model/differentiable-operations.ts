@@ -8,14 +8,19 @@ import type { Tensor } from '@tensorflow/tfjs';
  */
 
 type Save = (tensors: Tensor[]) => void;
-type Forward = (
-  x: Tensor,
-  save: Save,
-) => { value: Tensor; gradFunc: (dy: Tensor, saved: Tensor[]) => Tensor };
+type Gradient<Result> = (dy: Tensor, saved: Tensor[]) => Result;
+type Forward = (x: Tensor, save: Save) => { value: Tensor; gradFunc: Gradient<Tensor> };
+type ForwardOfTwo = (a: Tensor, b: Tensor, save: Save) => { value: Tensor; gradFunc: Gradient<Tensor[]> };
+
+// TensorFlow.js types `save` as one more tensor.
+type CustomGradient = Parameters<typeof tf.customGrad>[0];
 
 function differentiable(forward: Forward): (x: Tensor) => Tensor {
-  // TensorFlow.js types `save` as one more tensor.
-  return tf.customGrad(forward as unknown as Parameters<typeof tf.customGrad>[0]);
+  return tf.customGrad(forward as unknown as CustomGradient);
+}
+
+function differentiableInTwo(forward: ForwardOfTwo): (a: Tensor, b: Tensor) => Tensor {
+  return tf.customGrad(forward as unknown as CustomGradient);
 }
 
 function saved(tensors: readonly Tensor[], index: number): Tensor {
@@ -50,21 +55,44 @@ const GELU_CUBE = 0.044715;
  */
 export function geluNew(x: Tensor): Tensor {
   return differentiable((input, save) => {
-    const point = input;
-    const bend = tf.add(tf.mul(tf.mul(point, GELU_CUBE), point), 1);
-    const rise = tf.add(tf.tanh(tf.mul(tf.mul(point, GELU_SLOPE), bend)), 1);
-    const value = tf.mul(tf.mul(point, 0.5), rise);
-    save([point, rise, value]);
+    save([input]);
     return {
-      value,
-      // With r = 1 + tanh(u): r / 2 + x / 2 (1 - tanh(u)^2) u' = r / 2 + gelu(x) (2 - r) u'.
-      gradFunc: (dy, kept) => {
-        const [x, r, y] = [saved(kept, 0), saved(kept, 1), saved(kept, 2)];
-        const slope = tf.add(tf.mul(tf.mul(x, x), 3 * GELU_SLOPE * GELU_CUBE), GELU_SLOPE);
-        return tf.mul(dy, tf.add(tf.mul(r, 0.5), tf.mul(tf.mul(y, tf.sub(2, r)), slope)));
-      },
+      value: geluForward(input),
+      gradFunc: (dy, kept) => tf.mul(dy, geluAnew(saved(kept, 0)).slope),
     };
   })(x);
+}
+
+/** geluNew(x) * gate: the inner states of a gated feed-forward layer. Keeps nothing but its two operands between the passes. */
+export function gatedGelu(x: Tensor, gate: Tensor): Tensor {
+  return differentiableInTwo((input, factor, save) => {
+    save([input, factor]);
+    return {
+      value: tf.mul(geluForward(input), factor),
+      gradFunc: (dy, kept) => {
+        const { value, slope } = geluAnew(saved(kept, 0));
+        return [tf.mul(tf.mul(dy, saved(kept, 1)), slope), tf.mul(dy, value)];
+      },
+    };
+  })(x, gate);
+}
+
+function geluForward(x: Tensor): Tensor {
+  const bend = tf.add(tf.mul(tf.mul(x, GELU_CUBE), x), 1);
+  const rise = tf.add(tf.tanh(tf.mul(tf.mul(x, GELU_SLOPE), bend)), 1);
+  return tf.mul(tf.mul(x, 0.5), rise);
+}
+
+/**
+ * gelu(x) and its derivative from x alone. With p = 2u the value is x s, s = sigmoid(p), and its derivative s (1 + (1 - s) x p').
+ * Deliberately other operations than the forward pass has: ONNX Runtime joins equal ones and would keep their results alive from
+ * pass to pass, which for a feed-forward layer are its largest.
+ */
+function geluAnew(x: Tensor): { value: Tensor; slope: Tensor } {
+  const bent = tf.mul(tf.mul(x, 2 * GELU_SLOPE * GELU_CUBE), x);
+  const s = tf.sigmoid(tf.mul(tf.add(bent, 2 * GELU_SLOPE), x));
+  const steepness = tf.mul(tf.add(tf.mul(bent, 3), 2 * GELU_SLOPE), x);
+  return { value: tf.mul(x, s), slope: tf.mul(s, tf.add(tf.mul(tf.sub(1, s), steepness), 1)) };
 }
 
 /** Softmax over the last axis. */

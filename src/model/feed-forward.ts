@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Tensor } from '@tensorflow/tfjs';
-import { geluNew } from './differentiable-operations.js';
+import { gatedGelu } from './differentiable-operations.js';
 import type { Network } from './network.js';
 
 /** The feed-forward sublayer on [rows, d_model]; `rowKeys` [batch, length] are for dropout. */
@@ -10,7 +10,7 @@ export function feedForward(network: Network, sublayer: string, x: Tensor, rowKe
   const inner =
     network.architecture.feedForward === 'relu'
       ? tf.relu(dense('wi', x))
-      : tf.mul(geluNew(dense('wi_0', x)), dense('wi_1', x));
+      : gatedGelu(dense('wi_0', x), dense('wi_1', x));
   const dropped =
     network.dropout === null || rowKeys === null ? inner : network.dropout.onRows(inner, rowKeys);
   return dense('wo', dropped);

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import type { Tensor } from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
+  gatedGelu,
   geluNew,
   logSumExp,
   lookUp,
@@ -55,6 +56,27 @@ describe('hand-written gradients equal the composed ones', () => {
         ),
       normal(2, 6, 9),
     );
+  });
+
+  it('gated gelu, in both operands', () => {
+    const gate = normal(3, 6, 9);
+    const x = normal(4, 6, 9);
+    expectSame(
+      (y) => gatedGelu(y, gate),
+      (y) => tf.mul(geluNew(y), gate),
+      x,
+    );
+    expectSame(
+      (y) => gatedGelu(x, y),
+      (y) => tf.mul(geluNew(x), y),
+      gate,
+    );
+  });
+
+  it('gelu far from zero', () => {
+    const x = tf.tensor([-60, -12, -5, 5, 12, 60]);
+    const slope = tf.grad(geluNew)(x, tf.onesLike(x));
+    expectClose(slope, tf.tensor([0, 0, -0.0000023, 1.0000023, 1, 1]));
   });
 
   it('softmax', () => {

@@ -5,6 +5,7 @@ import { adafactor } from '../../src/model/optimizers/adafactor.js';
 import { adamw } from '../../src/model/optimizers/adamw.js';
 import { clipByGlobalNorm, globalNorm } from '../../src/model/optimizers/clipping.js';
 import type { Optimizer } from '../../src/model/optimizers/contract.js';
+import { Random } from '../../src/model/random.js';
 import { scheduleFactor } from '../../src/model/optimizers/schedule.js';
 
 beforeAll(() => tf.setBackend('cpu'));
@@ -17,6 +18,32 @@ function step(
   count: number,
   rate: number,
 ): { parameter: Tensor; state: Record<string, Tensor> } {
+  const alone = (tensors: Record<string, Tensor>) =>
+    Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, tf.expandDims(tensor)]));
+  const after = stackStep(
+    optimizer,
+    tf.expandDims(parameter),
+    tf.expandDims(gradient),
+    alone(state),
+    count,
+    rate,
+  );
+  return {
+    parameter: tf.squeeze(after.parameter, [0]),
+    state: Object.fromEntries(
+      Object.entries(after.state).map(([name, tensor]) => [name, tf.squeeze(tensor, [0])]),
+    ),
+  };
+}
+
+function stackStep(
+  optimizer: Optimizer,
+  parameter: Tensor,
+  gradient: Tensor,
+  state: Record<string, Tensor>,
+  count: number,
+  rate: number,
+) {
   const { first, second } = optimizer.scalars(count);
   return optimizer.update(parameter, gradient, state, {
     learningRate: tf.tensor([rate]),
@@ -101,6 +128,46 @@ describe('Adafactor', () => {
     });
     expect(moved[0]).toBeCloseTo(0.01, 5);
     expect(moved[1]).toBeCloseTo(0.04, 5);
+  });
+});
+
+describe.each([
+  ['AdamW', adamw({ weightDecay: 0.1 })],
+  ['Adafactor', adafactor({ weightDecay: 0.1, scaleParameter: true })],
+])('a stack of parameters under %s', (_, optimizer) => {
+  it.each([[[4, 3]], [[5]], [[2, 3, 4]]])('of shape %j goes on as each would alone', (shape) => {
+    const random = new Random(3);
+    const size = shape.reduce((a, b) => a * b, 1);
+    const draw = (scale: number) =>
+      tf.tensor(
+        Float32Array.from({ length: size }, () => scale * random.normal()),
+        shape,
+      );
+    const parameters = [draw(1), draw(20), draw(0.01)];
+    const gradients = [draw(0.1), draw(3), draw(0.001)];
+    const states = parameters.map(() => initialState(optimizer, shape));
+    const names = Object.keys(states[0] ?? {});
+    const stacked = (pick: (index: number) => Tensor) => tf.stack(parameters.map((__, index) => pick(index)));
+    const together = stackStep(
+      optimizer,
+      stacked((index) => parameters[index] ?? tf.scalar(0)),
+      stacked((index) => gradients[index] ?? tf.scalar(0)),
+      Object.fromEntries(
+        names.map((name) => [name, stacked((index) => states[index]?.[name] ?? tf.scalar(0))]),
+      ),
+      1,
+      0.01,
+    );
+    const moved = tf.unstack(together.parameter);
+    parameters.forEach((parameter, index) => {
+      const gradient = gradients[index] ?? parameter;
+      const alone = step(optimizer, parameter, gradient, states[index] ?? {}, 1, 0.01);
+      expect(moved[index]?.dataSync()).toEqual(alone.parameter.dataSync());
+      for (const name of names) {
+        const state = tf.unstack(together.state[name] ?? tf.zeros([3]))[index];
+        expect(state?.dataSync()).toEqual(alone.state[name]?.dataSync());
+      }
+    });
   });
 });
 

@@ -32,7 +32,7 @@ export function adafactor({ weightDecay, scaleParameter }: AdafactorOptions): Op
         tf.add(tf.mul(stateTensor(state, name), beta), tf.mul(fresh, tf.sub(1, beta)));
       let update: Tensor;
       let next: Record<string, Tensor>;
-      if (parameter.rank < 2) {
+      if (parameter.rank - 1 < 2) {
         const average = decayed('exp_avg_sq', square);
         next = { exp_avg_sq: average };
         update = tf.div(gradient, tf.sqrt(average));
@@ -44,9 +44,9 @@ export function adafactor({ weightDecay, scaleParameter }: AdafactorOptions): Op
         const byColumn = tf.sqrt(tf.expandDims(column, -2));
         update = tf.div(tf.div(gradient, byRow), byColumn);
       }
-      update = tf.div(update, tf.maximum(tf.div(rootMeanSquare(update), CLIP_THRESHOLD), 1));
+      update = tf.div(update, tf.maximum(tf.div(rootMeanSquares(update), CLIP_THRESHOLD), 1));
       const rate = scaleParameter
-        ? tf.mul(learningRate, tf.maximum(rootMeanSquare(parameter), SMALLEST_SCALE))
+        ? tf.mul(learningRate, tf.maximum(rootMeanSquares(parameter), SMALLEST_SCALE))
         : learningRate;
       const kept =
         weightDecay === 0 ? parameter : tf.sub(parameter, tf.mul(parameter, tf.mul(rate, weightDecay)));
@@ -55,6 +55,9 @@ export function adafactor({ weightDecay, scaleParameter }: AdafactorOptions): Op
   };
 }
 
-function rootMeanSquare(x: Tensor): Tensor {
-  return tf.sqrt(tf.div(tf.sum(tf.mul(x, x)), sizeOfShape(x.shape)));
+/** Of each tensor of a stack [n, ...shape]: [n, 1, ...]. */
+function rootMeanSquares(stack: Tensor): Tensor {
+  const [, ...shape] = stack.shape;
+  const axes = shape.map((_, index) => index + 1);
+  return tf.sqrt(tf.div(tf.sum(tf.mul(stack, stack), axes, true), sizeOfShape(shape)));
 }

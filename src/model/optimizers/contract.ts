@@ -15,12 +15,16 @@ export interface Update {
   readonly state: Readonly<Record<string, Tensor>>;
 }
 
-/** An optimizer as pure functions, one parameter at a time. */
+/**
+ * An optimizer as pure functions. Parameters of one shape are updated together, stacked along a new first axis; each as if it were
+ * alone.
+ */
 export interface Optimizer {
-  /** Names and shapes of the state of a parameter of this shape; it starts as zeros. */
+  /** Names and shapes of the state of one parameter of this shape; it starts as zeros. */
   stateShapes(shape: readonly number[]): Readonly<Record<string, readonly number[]>>;
   /** The host's numbers for step k, which counts from 1. */
   scalars(step: number): { first: number; second: number };
+  /** `parameter`, `gradient` and the state tensors are stacks [n, ...shape]. */
   update(
     parameter: Tensor,
     gradient: Tensor,

@@ -9,6 +9,8 @@ import { adafactor } from '../../model/optimizers/adafactor.js';
 import { adamw } from '../../model/optimizers/adamw.js';
 import type { Optimizer } from '../../model/optimizers/contract.js';
 import type { OpenedBackbone } from './backbone.js';
+import { noGradient, runAccumulated } from './accumulation.js';
+import type { Fits } from './batch-parts.js';
 import { checkDelta } from './check-delta.js';
 import type {
   Backbone,
@@ -20,32 +22,47 @@ import type {
   Training,
   TrainingState,
 } from './contract.js';
+import { takeFloats, takeNumber, takeTensor } from './device-values.js';
 import { generateGreedily } from './generation.js';
 import { BatchInputs, deltaTensors, type HostTensors } from './program-inputs.js';
 import {
-  gradientNormsProgram,
-  gradientOutput,
-  gradientsProgram,
   logitsProgram,
-  optimizerShapes,
   sweepProgram,
   teacherInput,
   teacherOutputs,
   teachProgram,
-  trainStepProgram,
   type ProgramModel,
 } from './programs.js';
-import { DeviceTraining, isTrainingState, takeNumber } from './training.js';
+import { activationsFit, stepMemory } from './step-memory.js';
+import {
+  gradientNormsProgram,
+  gradientOutput,
+  gradientsProgram,
+  trainStepProgram,
+} from './training-programs.js';
+import { DeviceTraining, isTrainingState } from './training.js';
+
+export interface OpenModelOptions {
+  /** Bytes that a step may hold for its backward pass; larger batches go through in parts. By the backbone's size unless told. */
+  readonly stepMemory?: number;
+}
 
 /**
  * A backbone with one kind of delta on one device; null for the backbone alone. Programs are compiled when first needed and kept
  * until the model is disposed. `backbone` comes from `openBackbone`.
  */
-export function openModel(backbone: Backbone, delta: DeltaSettings | null, engine: Engine): Promise<Model> {
+export function openModel(
+  backbone: Backbone,
+  delta: DeltaSettings | null,
+  engine: Engine,
+  options: OpenModelOptions = {},
+): Promise<Model> {
   if (!('frozen' in backbone && 'config' in backbone)) {
     throw new TypeError('openModel needs a backbone from openBackbone.');
   }
-  return Promise.resolve(new DeviceModel(backbone as OpenedBackbone, delta, engine));
+  const opened = backbone as OpenedBackbone;
+  const memory = options.stepMemory ?? stepMemory(opened.parameters);
+  return Promise.resolve(new DeviceModel(opened, delta, engine, memory));
 }
 
 type Outputs = Record<string, DeviceTensor>;
@@ -64,6 +81,7 @@ class DeviceModel implements Model {
     readonly backbone: OpenedBackbone,
     readonly delta: DeltaSettings | null,
     private readonly engine: Engine,
+    private readonly stepMemory: number,
   ) {
     const architecture = backbone.config;
     this.device = engine.device;
@@ -134,8 +152,15 @@ class DeviceModel implements Model {
     batch: Batch,
   ): Promise<{ loss: number; squaredNorms: ReadonlyMap<string, number> }> {
     this.requireDelta();
-    const outputs = await this.runForward('gradient-norms', gradientNormsProgram, delta, batch);
-    const loss = await takeNumber(outputs['loss']);
+    const tensors = this.checkedDelta(delta);
+    const executable = await this.compile('gradient-norms', () => gradientNormsProgram(this.programModel));
+    const { outputs, loss } = await runAccumulated(
+      batch,
+      this.fits(false),
+      noGradient(this.deltaShapes),
+      (part, accumulation) =>
+        executable.run({ ...this.forwardInputs(part.batch), ...tensors, ...accumulation }),
+    );
     const squares = await takeFloats(outputs, 'squaredNorms');
     const names = [...this.deltaShapes.keys()];
     return { loss, squaredNorms: new Map(names.map((name, index) => [name, squares[index] ?? 0])) };
@@ -191,10 +216,10 @@ class DeviceModel implements Model {
       batchInputs: this.batchInputs,
       optimizer,
       parameterShapes: this.deltaShapes,
-      stateShapes: optimizerShapes(this.programModel, optimizer),
       from,
       dropout: options.dropout,
       seed: options.seed,
+      fits: this.fits(options.dropout > 0),
     });
   }
 
@@ -212,12 +237,16 @@ class DeviceModel implements Model {
   ): Promise<Outputs> {
     const tensors = this.checkedDelta(delta);
     const executable = await this.compile(key, () => program(this.programModel));
-    return executable.run({
-      ...this.batchInputs.encoder(batch),
-      ...this.batchInputs.decoder(batch),
-      ...tensors,
-      ...extra,
-    });
+    return executable.run({ ...this.forwardInputs(batch), ...tensors, ...extra });
+  }
+
+  private forwardInputs(batch: Batch): HostTensors {
+    return { ...this.batchInputs.encoder(batch), ...this.batchInputs.decoder(batch) };
+  }
+
+  private fits(dropout: boolean): Fits {
+    const { architecture, delta } = this.programModel;
+    return activationsFit({ architecture, delta, dropout }, this.stepMemory);
   }
 
   private compile(key: string, make: () => Program): Promise<Executable> {
@@ -278,19 +307,6 @@ export function openOptimizer({
   scaleParameter = false,
 }: OptimizerSettings & { readonly scaleParameter?: boolean }): Optimizer {
   return name === 'adafactor' ? adafactor({ weightDecay, scaleParameter }) : adamw({ weightDecay });
-}
-
-async function takeFloats(outputs: Outputs, name: string): Promise<Float32Array> {
-  return (await takeTensor(outputs, name)).data;
-}
-
-/** Copies a tensor to the host and frees it. */
-async function takeTensor(outputs: Outputs, name: string): Promise<Tensor> {
-  const tensor = outputs[name];
-  if (tensor === undefined) throw new RangeError(`The program returned no '${name}'.`);
-  const data = Float32Array.from(await tensor.data());
-  tensor.dispose();
-  return { shape: [...tensor.shape], data };
 }
 
 function noDelta(): DeltaloomError {

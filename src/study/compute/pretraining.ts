@@ -9,8 +9,10 @@ import type { Batch, OptimizerSettings, Training, TrainingState } from './contra
 import { generateGreedily } from './generation.js';
 import { openOptimizer } from './model.js';
 import { BatchInputs, deltaTensors } from './program-inputs.js';
-import { logitsProgram, optimizerShapes, trainStepProgram, type ProgramModel } from './programs.js';
-import { DeviceTraining, takeNumber } from './training.js';
+import { logitsProgram, type ProgramModel } from './programs.js';
+import { takeNumber } from './device-values.js';
+import { trainStepProgram } from './training-programs.js';
+import { DeviceTraining } from './training.js';
 
 /** A small T5 with every parameter trained. Parameters travel as a `DeltaTensors` of Hugging Face names. */
 export interface Pretraining {
@@ -113,10 +115,11 @@ class DevicePretraining implements Pretraining {
       batchInputs: this.batchInputs,
       optimizer,
       parameterShapes: this.parameterShapes,
-      stateShapes: optimizerShapes(this.programModel, optimizer),
       from,
       dropout: options.dropout,
       seed: options.seed,
+      // A backbone that is trained whole here is small.
+      fits: () => true,
     });
   }
 

@@ -1,20 +1,20 @@
 import type { Tensor as TfTensor } from '@tensorflow/tfjs';
-import type { DeltaTensors } from '../../core/tensor.js';
+import { sizeOfShape, type DeltaTensors } from '../../core/tensor.js';
 import type { Dimension, HostTensor, TensorSignature } from '../../engine/contract.js';
 import type { T5Architecture } from '../../core/t5-architecture.js';
 import { Dropout, drawDropoutKeys } from '../../model/dropout.js';
 import { Random } from '../../model/random.js';
 import { bucketMatrix } from '../../model/relative-positions.js';
 import type { DecoderInputs, EncoderInputs } from '../../model/stack.js';
+import { cutRows, type BatchPart } from './batch-parts.js';
 import type { Batch } from './contract.js';
 
 export type Signatures = Record<string, TensorSignature>;
 export type HostTensors = Record<string, HostTensor>;
 export type Inputs = Readonly<Record<string, TfTensor>>;
 
-/** Delta tensors and optimizer state enter and leave programs under these names. */
+/** Delta tensors enter programs under these names. */
 export const deltaInput = (name: string): string => `delta/${name}`;
-export const stateInput = (name: string): string => `state/${name}`;
 
 export const int32 = (...shape: Dimension[]): TensorSignature => ({ dtype: 'int32', shape });
 export const float32 = (...shape: Dimension[]): TensorSignature => ({ dtype: 'float32', shape });
@@ -70,6 +70,11 @@ export function deltaSignatures(shapes: ReadonlyMap<string, readonly number[]>):
   const signatures: Signatures = {};
   for (const [name, shape] of shapes) signatures[deltaInput(name)] = float32(...shape);
   return signatures;
+}
+
+/** The number of elements of all that is trained. */
+export function trainedElements(shapes: ReadonlyMap<string, readonly number[]>): number {
+  return [...shapes.values()].reduce((sum, shape) => sum + sizeOfShape(shape), 0);
 }
 
 export function encoderInputs(inputs: Inputs): EncoderInputs {
@@ -161,22 +166,25 @@ export class BatchInputs {
     };
   }
 
-  dropout(batch: Batch, seed: number, step: number): HostTensors {
-    const { size, sourceLength, targetLength } = batch;
+  /**
+   * Keys of the masks of one step, for a part of its batch: drawn for the whole batch and then cut, so that a row meets the same
+   * masks however the batch is cut.
+   */
+  dropout(whole: Batch, part: BatchPart, seed: number, step: number): HostTensors {
     const random = new Random(seed, step);
-    const draw = (...shape: number[]) =>
-      hostFloat32(
-        drawDropoutKeys(
-          random,
-          shape.reduce((a, b) => a * b, 1),
-        ),
-        ...shape,
-      );
+    const [source, target] = [whole.sourceLength, whole.targetLength];
+    const sourceRows = drawDropoutKeys(random, whole.size * source);
+    const targetRows = drawDropoutKeys(random, whole.size * target);
+    const sourceColumns = drawDropoutKeys(random, source);
+    const targetColumns = drawDropoutKeys(random, target);
+    const { size, sourceLength, targetLength } = part.batch;
+    const rows = (keys: Float32Array, from: number, width: number): HostTensor =>
+      hostFloat32(cutRows(keys, part.places, from, width), size, width);
     return {
-      sourceRows: draw(size, sourceLength),
-      targetRows: draw(size, targetLength),
-      sourceColumns: draw(sourceLength),
-      targetColumns: draw(targetLength),
+      sourceRows: rows(sourceRows, source, sourceLength),
+      targetRows: rows(targetRows, target, targetLength),
+      sourceColumns: hostFloat32(sourceColumns.slice(0, sourceLength), sourceLength),
+      targetColumns: hostFloat32(targetColumns.slice(0, targetLength), targetLength),
     };
   }
 

@@ -7,8 +7,6 @@ import type { T5Architecture } from '../../core/t5-architecture.js';
 import type { Dropout } from '../../model/dropout.js';
 import { meanTokenLoss, tokenLosses } from '../../model/loss.js';
 import type { Network } from '../../model/network.js';
-import { clipByGlobalNorm, globalNorm } from '../../model/optimizers/clipping.js';
-import type { Optimizer } from '../../model/optimizers/contract.js';
 import { decode, encode, outputLogits, type StackOutput } from '../../model/stack.js';
 import {
   hiddenCosine,
@@ -21,13 +19,10 @@ import {
   decoderSignatures,
   deltaInput,
   deltaSignatures,
-  dropoutOf,
-  dropoutSignatures,
   encoderInputs,
   encoderSignatures,
   float32,
   input,
-  stateInput,
   type Inputs,
   type Signatures,
 } from './program-inputs.js';
@@ -44,7 +39,7 @@ export interface ProgramModel {
   readonly prefix: number;
 }
 
-type Frozen = (name: string) => TfTensor;
+export type Frozen = (name: string) => TfTensor;
 
 export function network(
   model: ProgramModel,
@@ -63,7 +58,7 @@ export function network(
   };
 }
 
-function forwardSignatures(model: ProgramModel): Signatures {
+export function forwardSignatures(model: ProgramModel): Signatures {
   return {
     ...encoderSignatures(model.prefix),
     ...decoderSignatures(model.prefix),
@@ -71,12 +66,13 @@ function forwardSignatures(model: ProgramModel): Signatures {
   };
 }
 
-function forward(net: Network, inputs: Inputs): { encoder: StackOutput; decoder: StackOutput } {
+export function forward(net: Network, inputs: Inputs): { encoder: StackOutput; decoder: StackOutput } {
   const encoder = encode(net, encoderInputs(inputs));
   return { encoder, decoder: decode(net, decoderInputs(inputs, encoder.hidden)) };
 }
 
-function flat(tensor: TfTensor): TfTensor {
+/** [batch, length] as [batch * length]. */
+export function flat(tensor: TfTensor): TfTensor {
   const [batch = 0, length = 0] = tensor.shape;
   return tf.reshape(tensor, [batch * length]);
 }
@@ -192,120 +188,6 @@ export function sweepProgram(model: ProgramModel, withTeacher: boolean): Program
         });
         result['hiddenCosine'] = tf.concat(cosines, 0);
       }
-      return result;
-    },
-  };
-}
-
-/** Mean token loss and its gradients with respect to everything that is trained. */
-function lossAndGradients(
-  model: ProgramModel,
-  inputs: Inputs,
-  frozen: Frozen,
-  dropoutRate: number,
-): { loss: TfTensor; gradients: TfTensor[] } {
-  const names = [...model.trained.keys()];
-  const lossOf = (...trained: TfTensor[]): tf.Scalar => {
-    const replaced: Record<string, TfTensor> = { ...inputs };
-    names.forEach((name, index) => {
-      const tensor = trained[index];
-      if (tensor !== undefined) replaced[deltaInput(name)] = tensor;
-    });
-    const net = network(model, replaced, frozen, dropoutOf(inputs, dropoutRate));
-    const { decoder } = forward(net, replaced);
-    const losses = tokenLosses(net, decoder.hidden, flat(input(inputs, 'labels')));
-    return meanTokenLoss(losses, flat(input(inputs, 'labelMask'))).asScalar();
-  };
-  const { value, grads } = tf.valueAndGrads(lossOf)(names.map((name) => input(inputs, deltaInput(name))));
-  return { loss: value, gradients: grads };
-}
-
-export const gradientOutput = (name: string): string => `gradient/${name}`;
-
-/** The gradients themselves, for checks. */
-export function gradientsProgram(model: ProgramModel): Program {
-  const names = [...model.trained.keys()];
-  return {
-    name: 'gradients',
-    inputs: forwardSignatures(model),
-    outputs: ['loss', ...names.map(gradientOutput)],
-    compute: (inputs, frozen) => {
-      const { loss, gradients } = lossAndGradients(model, inputs, frozen, 0);
-      const result: Record<string, TfTensor> = { loss };
-      gradients.forEach((gradient, index) => {
-        result[gradientOutput(names[index] ?? '')] = gradient;
-      });
-      return result;
-    },
-  };
-}
-
-/** Loss and the squared norm of every gradient, in the order of the trained tensors: `squaredNorms` [count]. */
-export function gradientNormsProgram(model: ProgramModel): Program {
-  return {
-    name: 'gradient-norms',
-    inputs: forwardSignatures(model),
-    outputs: ['loss', 'squaredNorms'],
-    compute: (inputs, frozen) => {
-      const { loss, gradients } = lossAndGradients(model, inputs, frozen, 0);
-      const squares = gradients.map((gradient) => tf.reshape(tf.sum(tf.mul(gradient, gradient)), [1]));
-      return { loss, squaredNorms: tf.concat(squares, 0) };
-    },
-  };
-}
-
-/** A state tensor of an optimizer: `<parameter>.<state>`, as the reference's checkpoints name it. */
-export function optimizerShapes(model: ProgramModel, optimizer: Optimizer): Map<string, readonly number[]> {
-  const shapes = new Map<string, readonly number[]>();
-  for (const [name, shape] of model.trained) {
-    for (const [state, stateShape] of Object.entries(optimizer.stateShapes(shape))) {
-      shapes.set(`${name}.${state}`, stateShape);
-    }
-  }
-  return shapes;
-}
-
-/** One training step: loss, backward pass, clipping and optimizer in one program. */
-export function trainStepProgram(
-  model: ProgramModel,
-  optimizer: Optimizer,
-  options: { readonly clip: number; readonly dropout: number },
-): Program {
-  const names = [...model.trained.keys()];
-  const states = optimizerShapes(model, optimizer);
-  const stateSignatures: Signatures = {};
-  for (const [name, shape] of states) stateSignatures[stateInput(name)] = float32(...shape);
-  return {
-    name: 'train-step',
-    inputs: {
-      ...forwardSignatures(model),
-      ...(options.dropout > 0 ? dropoutSignatures() : {}),
-      ...stateSignatures,
-      learningRate: float32(1),
-      first: float32(1),
-      second: float32(1),
-    },
-    outputs: ['loss', 'gradientNorm', ...names.map(deltaInput), ...[...states.keys()].map(stateInput)],
-    compute: (inputs, frozen) => {
-      const { loss, gradients } = lossAndGradients(model, inputs, frozen, options.dropout);
-      const gradientNorm = globalNorm(gradients);
-      const result: Record<string, TfTensor> = { loss, gradientNorm };
-      const scalars = {
-        learningRate: input(inputs, 'learningRate'),
-        first: input(inputs, 'first'),
-        second: input(inputs, 'second'),
-      };
-      clipByGlobalNorm(gradients, gradientNorm, options.clip).forEach((gradient, index) => {
-        const name = names[index] ?? '';
-        const parameter = input(inputs, deltaInput(name));
-        const state: Record<string, TfTensor> = {};
-        for (const key of Object.keys(optimizer.stateShapes(parameter.shape))) {
-          state[key] = input(inputs, stateInput(`${name}.${key}`));
-        }
-        const update = optimizer.update(parameter, gradient, state, scalars);
-        result[deltaInput(name)] = update.parameter;
-        for (const [key, value] of Object.entries(update.state)) result[stateInput(`${name}.${key}`)] = value;
-      });
       return result;
     },
   };

@@ -1,41 +1,58 @@
 import { DeltaloomError } from '../../core/errors.js';
-import { sizeOfShape, type DeltaTensors, type Tensor } from '../../core/tensor.js';
+import type { DeltaTensors, Tensor } from '../../core/tensor.js';
 import type { DeviceTensor, Executable, HostTensor } from '../../engine/contract.js';
 import type { Optimizer } from '../../model/optimizers/contract.js';
+import { noGradient, runAccumulated } from './accumulation.js';
+import type { Fits } from './batch-parts.js';
 import type { Batch, Training, TrainingState } from './contract.js';
-import { deltaInput, hostFloat32, stateInput, type BatchInputs } from './program-inputs.js';
+import { disposeTensor, isOnDevice, takeNumber } from './device-values.js';
+import { parameterGroups, stack, stackedShape, unstack, type ParameterGroup } from './parameter-groups.js';
+import { hostFloat32, type BatchInputs } from './program-inputs.js';
+import { parametersInput, stateInput } from './training-programs.js';
 
 export interface TrainingOptions {
   readonly executable: Executable;
   readonly batchInputs: BatchInputs;
   readonly optimizer: Optimizer;
   readonly parameterShapes: ReadonlyMap<string, readonly number[]>;
-  /** As from `optimizerShapes`. */
-  readonly stateShapes: ReadonlyMap<string, readonly number[]>;
   readonly from: DeltaTensors | TrainingState;
   readonly dropout: number;
   readonly seed: number;
+  /** A batch that does not fit goes through the model in parts. */
+  readonly fits: Fits;
+}
+
+/** A stack of tensors that stays on the device from step to step. */
+interface Kept {
+  readonly group: ParameterGroup;
+  /** null: the parameters themselves. */
+  readonly state: string | null;
+  tensor: HostTensor | DeviceTensor;
 }
 
 /** Parameters and optimizer state stay on the device from step to step. */
 export class DeviceTraining implements Training {
   private count: number;
-  private readonly tensors = new Map<string, HostTensor | DeviceTensor>();
+  private readonly kept = new Map<string, Kept>();
+  private readonly zeros: HostTensor;
 
   constructor(private readonly options: TrainingOptions) {
-    const { from, parameterShapes, stateShapes } = options;
-    const state = isTrainingState(from) ? from : undefined;
+    const { from, optimizer, parameterShapes } = options;
+    const resumed = isTrainingState(from) ? from : undefined;
     const parameters = isTrainingState(from) ? from.delta : from;
-    this.count = state?.step ?? 0;
-    for (const [name, shape] of parameterShapes) {
-      this.tensors.set(deltaInput(name), hostOf(parameters, name, shape));
-    }
-    for (const [name, shape] of stateShapes) {
-      const tensor =
-        state === undefined
-          ? hostFloat32(new Float32Array(sizeOfShape(shape)), ...shape)
-          : hostOf(state.optimizer, name, shape);
-      this.tensors.set(stateInput(name), tensor);
+    this.count = resumed?.step ?? 0;
+    this.zeros = noGradient(parameterShapes);
+    for (const group of parameterGroups(parameterShapes)) {
+      this.kept.set(parametersInput(group), { group, state: null, tensor: stackOf(group, parameters) });
+      for (const [state, shape] of Object.entries(optimizer.stateShapes(group.shape))) {
+        const states = stateGroup(group, state, shape);
+        const begun = stackedShape(states);
+        const tensor =
+          resumed === undefined
+            ? hostFloat32(new Float32Array(begun.reduce((a, b) => a * b, 1)), ...begun)
+            : stackOf(states, resumed.optimizer);
+        this.kept.set(stateInput(group, state), { group: states, state, tensor });
+      }
     }
   }
 
@@ -44,25 +61,28 @@ export class DeviceTraining implements Training {
   }
 
   async advance(batch: Batch, learningRate: number): Promise<{ loss: number; gradientNorm: number }> {
-    const { executable, batchInputs, optimizer, dropout, seed } = this.options;
+    const { executable, batchInputs, optimizer, dropout, seed, fits } = this.options;
     const step = this.count + 1;
     const { first, second } = optimizer.scalars(step);
-    const outputs: Record<string, DeviceTensor> = await executable.run({
-      ...batchInputs.encoder(batch),
-      ...batchInputs.decoder(batch),
-      ...(dropout > 0 ? batchInputs.dropout(batch, seed, step) : {}),
-      ...Object.fromEntries(this.tensors),
-      learningRate: hostFloat32(Float32Array.of(learningRate), 1),
-      first: hostFloat32(Float32Array.of(first), 1),
-      second: hostFloat32(Float32Array.of(second), 1),
-    });
-    const loss = await takeNumber(outputs['loss']);
+    const kept = Object.fromEntries([...this.kept].map(([name, { tensor }]) => [name, tensor]));
+    const { outputs, loss } = await runAccumulated(batch, fits, this.zeros, (part, accumulation) =>
+      executable.run({
+        ...batchInputs.encoder(part.batch),
+        ...batchInputs.decoder(part.batch),
+        ...(dropout > 0 ? batchInputs.dropout(batch, part, seed, step) : {}),
+        ...kept,
+        ...accumulation,
+        learningRate: hostFloat32(Float32Array.of(learningRate), 1),
+        first: hostFloat32(Float32Array.of(first), 1),
+        second: hostFloat32(Float32Array.of(second), 1),
+      }),
+    );
     const gradientNorm = await takeNumber(outputs['gradientNorm']);
-    for (const [name, before] of this.tensors) {
+    for (const [name, entry] of this.kept) {
       const after = outputs[name];
       if (after === undefined) throw new RangeError(`The step did not return '${name}'.`);
-      disposeTensor(before);
-      this.tensors.set(name, after);
+      disposeTensor(entry.tensor);
+      entry.tensor = after;
     }
     this.count = step;
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
@@ -76,30 +96,20 @@ export class DeviceTraining implements Training {
   }
 
   async state(): Promise<TrainingState> {
-    return {
-      step: this.count,
-      delta: await this.read(this.options.parameterShapes, deltaInput),
-      optimizer: await this.read(this.options.stateShapes, stateInput),
-    };
+    const delta = new Map<string, Tensor>();
+    const optimizer = new Map<string, Tensor>();
+    for (const { group, state, tensor } of this.kept.values()) {
+      const data = Float32Array.from(isOnDevice(tensor) ? await tensor.data() : tensor.data);
+      for (const [name, member] of unstack(group, data))
+        (state === null ? delta : optimizer).set(name, member);
+    }
+    if (delta.size !== this.options.parameterShapes.size) throw new RangeError('This training was disposed.');
+    return { step: this.count, delta: inOrder(delta, this.options.parameterShapes.keys()), optimizer };
   }
 
   dispose(): void {
-    for (const tensor of this.tensors.values()) disposeTensor(tensor);
-    this.tensors.clear();
-  }
-
-  private async read(
-    shapes: ReadonlyMap<string, readonly number[]>,
-    inputName: (name: string) => string,
-  ): Promise<Map<string, Tensor>> {
-    const result = new Map<string, Tensor>();
-    for (const [name, shape] of shapes) {
-      const tensor = this.tensors.get(inputName(name));
-      if (tensor === undefined) throw new RangeError(`This training was disposed, or has no '${name}'.`);
-      const data = isOnDevice(tensor) ? await tensor.data() : tensor.data;
-      result.set(name, { shape, data: Float32Array.from(data) });
-    }
-    return result;
+    for (const { tensor } of this.kept.values()) disposeTensor(tensor);
+    this.kept.clear();
   }
 }
 
@@ -107,31 +117,32 @@ export function isTrainingState(from: DeltaTensors | TrainingState): from is Tra
   return 'optimizer' in from;
 }
 
-/** Reads a number and frees its tensor. */
-export async function takeNumber(tensor: DeviceTensor | undefined): Promise<number> {
-  const value = (await tensor?.data())?.[0];
-  tensor?.dispose();
-  if (value === undefined) throw new RangeError('The program returned no number.');
-  return value;
+/** The states of one kind of a group's parameters: `<parameter>.<state>`, as the reference's checkpoints name them. */
+function stateGroup(group: ParameterGroup, state: string, shape: readonly number[]): ParameterGroup {
+  return { name: `${group.name}/${state}`, shape, members: group.members.map((name) => `${name}.${state}`) };
+}
+
+function inOrder(tensors: DeltaTensors, names: Iterable<string>): Map<string, Tensor> {
+  const ordered = new Map<string, Tensor>();
+  for (const name of names) {
+    const tensor = tensors.get(name);
+    if (tensor !== undefined) ordered.set(name, tensor);
+  }
+  return ordered;
 }
 
 /** A copy: a caller may go on changing what it gave, and a resumed state is left as it is. */
-function hostOf(tensors: DeltaTensors, name: string, shape: readonly number[]): HostTensor {
-  const tensor = tensors.get(name);
-  if (tensor?.shape.join() !== shape.join()) {
-    throw new DeltaloomError(
-      'training-state-mismatch',
-      `The training state has '${name}' of shape [${tensor?.shape.join(', ') ?? 'none'}], and [${shape.join(', ')}] is needed.`,
-      { place: { at: name }, remedy: 'Begin this training anew: it was saved by other settings.' },
-    );
-  }
-  return hostFloat32(Float32Array.from(tensor.data), ...shape);
-}
-
-function disposeTensor(tensor: HostTensor | DeviceTensor): void {
-  if (isOnDevice(tensor)) tensor.dispose();
-}
-
-function isOnDevice(tensor: HostTensor | DeviceTensor): tensor is DeviceTensor {
-  return typeof tensor.data === 'function';
+function stackOf(group: ParameterGroup, tensors: DeltaTensors): HostTensor {
+  const data = stack(group, (name) => {
+    const tensor = tensors.get(name);
+    if (tensor?.shape.join() !== group.shape.join()) {
+      throw new DeltaloomError(
+        'training-state-mismatch',
+        `The training state has '${name}' of shape [${tensor?.shape.join(', ') ?? 'none'}], and [${group.shape.join(', ')}] is needed.`,
+        { place: { at: name }, remedy: 'Begin this training anew: it was saved by other settings.' },
+      );
+    }
+    return tensor;
+  });
+  return hostFloat32(data, ...stackedShape(group));
 }

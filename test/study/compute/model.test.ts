@@ -166,6 +166,57 @@ describe.each(Object.entries(DELTAS))('a model with %s', (_, settings) => {
   });
 });
 
+describe.each(Object.keys(DELTAS))('%s: a batch that is too large for one run', (type) => {
+  const large = batch(31, 7);
+  let [whole, cut]: (Model | undefined)[] = [];
+  beforeAll(async () => {
+    whole = await openModel(backbone, DELTAS[type] ?? null, engine);
+    // So little that every row is a part of its own.
+    cut = await openModel(backbone, DELTAS[type] ?? null, engine, { stepMemory: 1 });
+  });
+  afterAll(async () => {
+    await whole?.dispose();
+    await cut?.dispose();
+  });
+
+  it.each([0, 0.2])('is tuned on as if it went through in one, dropout %f', async (dropout) => {
+    const options = { optimizer: { name: 'adamw', clip: 0.1, weightDecay: 0 }, dropout, seed: 5 } as const;
+    const [expected, found] = await Promise.all(
+      [whole, cut].map(async (model) => {
+        if (model === undefined) throw new Error('No model.');
+        const training = await model.train(someDelta(model, 4), options);
+        const steps = [await training.advance(large, 1e-2), await training.advance(batch(32, 4), 1e-2)];
+        const { delta } = await training.state();
+        training.dispose();
+        return { steps, delta };
+      }),
+    );
+    found?.steps.forEach(({ loss, gradientNorm }, index) => {
+      expect(loss / (expected?.steps[index]?.loss ?? 0)).toBeCloseTo(1, 5);
+      expect(gradientNorm / (expected?.steps[index]?.gradientNorm ?? 0)).toBeCloseTo(1, 4);
+    });
+    // AdamW turns rounding of a gradient near zero into a whole step: nearly all values agree, not every one.
+    let [same, all] = [0, 0];
+    for (const [name, { data }] of found?.delta ?? []) {
+      data.forEach((value, index) => {
+        all++;
+        if (Math.abs(value - (expected?.delta.get(name)?.data[index] ?? 0)) < 1e-4) same++;
+      });
+    }
+    expect(same / all).toBeGreaterThan(0.99);
+  });
+
+  it('has the gradient norms of the whole', async () => {
+    const delta = someDelta(whole as Model, 4);
+    const expected = await whole?.gradientNorms(delta, large);
+    const found = await cut?.gradientNorms(delta, large);
+    expect((found?.loss ?? 0) / (expected?.loss ?? 1)).toBeCloseTo(1, 5);
+    for (const [name, norm] of expected?.squaredNorms ?? []) {
+      expect((found?.squaredNorms.get(name) ?? 0) / norm).toBeCloseTo(1, 3);
+    }
+  });
+});
+
 describe('a delta that does not belong to the model', () => {
   let model: Model;
   beforeAll(async () => {
