@@ -35,6 +35,7 @@ const PLAIN = {
   granularity: 'model',
   part: null,
   order: 'group',
+  weightOrder: 'value',
   colour: 'value',
   target: null,
   source: null,
@@ -85,7 +86,7 @@ function views(commit: (subject: RegExp) => string, curves: readonly string[]): 
     sample('heatmap-table', 'heatmap', 'table', { display: 'table', ...cell }),
     { ...sample('picker', 'heatmap', 'heatmap-picture canvas'), act: openPicker },
     sample('heatmap-unknown-commit', 'heatmap', '.notice.error', { shownVersion: 'f'.repeat(40) }),
-    sample('weights', 'weights', 'bar-picture canvas', { target: 'film_reviews', order: 'value' }),
+    sample('weights', 'weights', 'bar-picture canvas', { target: 'film_reviews' }),
     sample('weights-collapsed', 'weights', '.notice.warning', { target: 'film_reviews', temperature: 0.002 }),
     sample('weights-difference', 'weights', 'bar-picture canvas', {
       target: 'film_reviews',
@@ -170,9 +171,13 @@ await writeJson(folder, 'empty/deltaloom.json', {
 await mkdir(path.join(folder, '.vscode'));
 await mkdir(out, { recursive: true });
 
+/** What did not come, or sticks out: told at the end, when all the other pictures are there. */
+const wrong: string[] = [];
 const bench = await Workbench.launch({ folder, viewport: WIDTHS.wide });
 try {
   const { page } = bench;
+  // Nothing is waited for longer, whatever a view lacks.
+  page.setDefaultTimeout(20_000);
   await bench.openView('Deltaloom');
   await bench.treeItem(/./).first().waitFor({ timeout: 90_000 });
   await page.keyboard.press('Control+B');
@@ -209,17 +214,16 @@ try {
             await panel
               .locator(view.awaits)
               .first()
-              .waitFor({ timeout: 20_000 })
-              .catch(() => console.log(`${view.name}: ${view.awaits} did not come`));
+              .waitFor()
+              .then(() => view.act?.(panel))
+              .catch((error: unknown) => wrong.push(`${view.name} ${width} ${theme}: ${firstLine(error)}`));
             await page.waitForTimeout(900);
-            await view.act?.(panel);
-            await page.waitForTimeout(view.act === undefined ? 0 : 700);
             await page.screenshot({ path: path.join(out, `${view.name}.${width}.${theme}.png`) });
             if (view.act !== undefined) await page.keyboard.press('Escape');
             const beyond = await panel
               .locator('body')
               .evaluate((body) => body.scrollWidth - body.clientWidth);
-            if (beyond > 0) console.log(`${view.name} ${width} ${theme}: ${beyond} px wider than its panel`);
+            if (beyond > 0) wrong.push(`${view.name} ${width} ${theme}: ${beyond} px wider than its panel`);
           }
         }
       }
@@ -230,4 +234,10 @@ try {
 } finally {
   await bench.close();
   await rm(folder, { recursive: true, force: true });
+}
+for (const line of wrong) console.error(line);
+process.exitCode = wrong.length === 0 ? 0 : 1;
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
 }

@@ -12,15 +12,15 @@ import { argument } from './console-job.js';
  */
 const SAMPLE = join(import.meta.dirname, '..', 'sample');
 const RECORDS = '.deltaloom';
-/** Commits are an hour apart and always the same. */
-const FIRST_COMMIT = Date.UTC(2025, 0, 6, 9);
-const HOUR = 3_600_000;
+const MINUTE = 60_000;
 const SHOWN_METHODS = ['loss', 'el2n', 'grand'] as const;
 /** What the temperature of EL2N was before it was changed. */
 const EARLIER_EL2N = 0.35;
 
 interface RecordFile {
   readonly path: string;
+  /** When it was computed, in milliseconds. */
+  readonly time: number;
   readonly stage: 'sources' | (typeof SHOWN_METHODS)[number] | 'other scores' | 'merges' | 'results';
 }
 
@@ -31,7 +31,8 @@ async function main(): Promise<void> {
   await mkdir(directory, { recursive: true });
   if ((await readdir(directory)).length > 0) throw new Error(`${directory} is not empty.`);
   const files = await recordFiles();
-  const history = new History(directory);
+  // The study is begun an hour before anything in it is computed.
+  const history = new History(directory, Math.min(...files.map(({ time }) => time)) - 60 * MINUTE);
   await history.begin();
 
   for (const part of ['tasks', 'backbone']) await history.copy(part);
@@ -40,8 +41,9 @@ async function main(): Promise<void> {
   await history.copy(join(RECORDS, '.gitignore'));
   await history.commit('Begin the study: sixteen tasks in four families');
   const stage = async (name: RecordFile['stage'], message: string): Promise<void> => {
-    for (const { path } of files.filter((file) => file.stage === name)) await history.copy(path);
-    await history.commit(message);
+    const brought = files.filter((file) => file.stage === name);
+    for (const { path } of brought) await history.copy(path);
+    await history.commit(message, Math.max(...brought.map(({ time }) => time)));
   };
   await stage('sources', 'Tune a delta on every source');
   await stage('loss', 'Score by loss');
@@ -52,6 +54,8 @@ async function main(): Promise<void> {
   await stage('other scores', 'Score by the other methods');
   await stage('merges', 'Merge for every target');
   await stage('results', 'Tune the targets from every initialisation');
+  // Git ignores them there, as in any study.
+  await history.copy(join(RECORDS, 'checkpoints'));
   console.log(`${history.commits} commits in ${directory}`);
 }
 
@@ -59,7 +63,11 @@ class History {
   commits = 0;
   private readonly git: SimpleGit;
 
-  constructor(private readonly directory: string) {
+  /** @param last time before the first commit, in milliseconds */
+  constructor(
+    private readonly directory: string,
+    private last: number,
+  ) {
     this.git = simpleGit(directory);
   }
 
@@ -77,8 +85,10 @@ class History {
     await cp(join(SAMPLE, path), to, { recursive: true });
   }
 
-  async commit(message: string): Promise<void> {
-    const date = new Date(FIRST_COMMIT + this.commits * HOUR).toISOString();
+  /** A minute after what it brings was computed, and after the commit before: the same records give the same commits. */
+  async commit(message: string, computed = 0): Promise<void> {
+    this.last = Math.max(this.last, computed) + MINUTE;
+    const date = new Date(this.last).toISOString();
     await this.git.add('.');
     await this.git
       // No more of the environment than git needs: simple-git refuses editors and the like.
@@ -98,9 +108,18 @@ async function recordFiles(): Promise<RecordFile[]> {
     const [, folder] = path.split(/[\\/]/);
     if (folder === undefined || !['runs', 'scores', 'merges'].includes(folder)) continue;
     const json: unknown = JSON.parse(await readFile(join(SAMPLE, path), 'utf8'));
-    files.push({ path, stage: stageOf(folder, json) });
+    files.push({ path, stage: stageOf(folder, json), time: timeOf(json) });
   }
   return files;
+}
+
+/** Runs and merges say when they were made; a matrix says it of each of its computations. */
+function timeOf(json: unknown): number {
+  const { provenance, provenances } = json as {
+    readonly provenance?: { readonly time: string };
+    readonly provenances?: readonly { readonly time: string }[];
+  };
+  return Math.max(...[provenance ?? [], provenances ?? []].flat().map(({ time }) => Date.parse(time)));
 }
 
 function stageOf(folder: string, json: unknown): RecordFile['stage'] {

@@ -46,6 +46,8 @@ export function select<Value extends string>(
       ?combobox=${options.combobox === true}
       .options=${guard(same, () => listed)}
       .value=${live(value ?? '')}
+      @pointerdown=${openWhereThereIsRoom}
+      @keydown=${openWhereThereIsRoom}
       @change=${(event: Event) => {
         const chosen = (event.target as HTMLElement & { value: string }).value;
         const found = choices.find((choice) => choice.value === chosen);
@@ -53,6 +55,17 @@ export function select<Value extends string>(
       }}
     ></vscode-single-select>
   </label>`;
+}
+
+/** What a list of choices is high at most, with its description. */
+const LIST_HEIGHT = 290;
+
+/** Near the lower edge of the page a list below its control could not be reached. */
+function openWhereThereIsRoom({ currentTarget }: Event): void {
+  const select = currentTarget as HTMLElement & { position: 'above' | 'below' };
+  const { top, bottom } = select.getBoundingClientRect();
+  const below = document.documentElement.clientHeight - bottom;
+  select.position = below < LIST_HEIGHT && top > below ? 'above' : 'below';
 }
 
 /** A choice among things that are their own names. */

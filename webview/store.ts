@@ -18,6 +18,9 @@ import type { ScoreSheet } from './models/heatmap.js';
 import { once } from './models/once.js';
 import { runKey } from './models/runs.js';
 
+/** How soon the extension is told what was arranged; a slider moves sixty times a second. */
+const TELL_MS = 150;
+
 interface Loaded {
   /** The last that came: shown until newer comes. */
   value: unknown;
@@ -48,18 +51,29 @@ export class Store {
   private generation = 1;
   private historyWanted: Parameters<'history'> | null = null;
   private rendering = false;
+  private telling = false;
 
   constructor(private readonly render: () => void) {
     this.host = new Host((message) => this.take(message));
     const kept = arrangementSchema.safeParse(this.host.state);
     this.arrangement = kept.data ?? arrangementSchema.parse({ version: 1 });
-    this.host.post({ type: 'ready', arrangement: kept.data ?? null });
+    this.host.post({ type: 'ready' });
   }
 
   arrange(patch: Partial<Arrangement>): void {
     this.arrangement = { ...this.arrangement, ...patch };
     this.host.state = this.arrangement;
+    this.tell();
     this.changed();
+  }
+
+  private tell(): void {
+    if (this.telling) return;
+    this.telling = true;
+    setTimeout(() => {
+      this.telling = false;
+      this.host.post({ type: 'arranged', arrangement: this.arrangement });
+    }, TELL_MS);
   }
 
   /** The study in a version; undefined while it is on its way. */
@@ -96,11 +110,12 @@ export class Store {
     return this.loads.get(key)?.failure;
   }
 
-  /** Which commits the picker offers: those that touched these files, and the chosen ones. */
-  watchHistory(paths: readonly string[]): void {
+  /** Which commits the picker offers: those that touched these files or merges of the target, and the chosen ones. */
+  watchHistory(paths: readonly string[], target: string | null): void {
     const { shownVersion, comparedVersion } = this.arrangement;
     const wanted = {
       paths: [...paths],
+      target,
       hashes: [shownVersion, comparedVersion].filter((version) => typeof version === 'string'),
     };
     if (JSON.stringify(wanted) === JSON.stringify(this.historyWanted)) return;
@@ -174,6 +189,10 @@ export class Store {
         if (arrangement.success) this.arrange(arrangement.data);
         break;
       }
+      case 'restore':
+        this.arrangement = message.arrangement;
+        this.arrange({});
+        break;
     }
     this.changed();
   }

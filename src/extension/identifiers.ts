@@ -86,5 +86,6 @@ export const MEMORY = {
   lastMerge: 'lastMerge.1',
   lastScore: 'lastScore.1',
   treeView: 'treeView.1',
+  panels: 'panels.1',
   steps: 'walkthrough.1',
 } as const;

@@ -34,7 +34,7 @@ export interface StudyRegistry {
   find(fileOrDirectory: string): Study | undefined;
   /** Reads anew; without a directory all of them. Watchers do it by themselves when files change. */
   refresh(directory?: string): Promise<void>;
-  /** Directory of the study that was read anew, appeared or disappeared. */
+  /** Directory of the study that was read anew, appeared or disappeared; '' once the workspace has been looked through first. */
   readonly onDidChange: Event<string>;
 }
 

@@ -11,6 +11,9 @@ import { mergeRecordSchema, runRecordSchema, scoreMatrixSchema, type RunRecord }
 import { obstacleToCommit, openRepository, type RepositoryState } from './repository.js';
 import { targetResults } from './target-results.js';
 
+/** More tasks or methods than these are counted in a message's first line. */
+const MOST_NAMED = 3;
+
 /** What 'Commit results' would do. */
 export interface CommitProposal {
   readonly changes: readonly RecordChange[];
@@ -152,20 +155,34 @@ async function describe(studyDirectory: string, changes: readonly RecordChange[]
   const words: string[] = [];
   const tuned = (role: RunRecord['role']) => runs.filter((run) => run.kind === 'tune' && run.role === role);
   const sources = tuned('source');
-  if (sources.length > 0) words.push(`tune ${counted(distinct(sources.map(({ task }) => task)), 'source')}`);
+  if (sources.length > 0)
+    words.push(
+      `tune ${named(
+        sources.map(({ task }) => task),
+        'source',
+      )}`,
+    );
   if (matrices.length > 0) {
     const methods = SCORE_METHODS.filter((id) => matrices.some(({ method }) => method === id)).map(
       (id) => SCORE_METHOD_INFO[id].title,
     );
-    const targets = distinct(matrices.flatMap((matrix) => matrix.targets));
-    words.push(`score ${counted(targets, 'task')} by ${list(methods)}`);
+    const targets = matrices.flatMap((matrix) => matrix.targets);
+    words.push(`score ${named(targets, 'task')} by ${list(methods)}`);
   }
-  if (merges.length > 0)
-    words.push(`merge for ${counted(distinct(merges.map(({ target }) => target)), 'target')}`);
+  if (merges.length > 0) {
+    const by = [
+      ...new Set(merges.map(({ score, label }) => (score === null ? label : SCORE_METHOD_INFO[score].title))),
+    ];
+    const targets = merges.map(({ target }) => target);
+    words.push(`merge for ${named(targets, 'target')}${by.length > MOST_NAMED ? '' : ` by ${list(by)}`}`);
+  }
   const targets = tuned('target');
   if (targets.length > 0) {
     words.push(
-      `tune ${counted(distinct(targets.map(({ task }) => task)), 'target')} (${counted(targets.length, 'run')})`,
+      `tune ${named(
+        targets.map(({ task }) => task),
+        'target',
+      )} (${counted(targets.length, 'run')})`,
     );
   }
   const evaluations = runs.filter(({ kind }) => kind === 'evaluate').length;
@@ -205,8 +222,10 @@ function points(gain: number): string {
   return `${gain < 0 ? '' : '+'}${(100 * gain).toFixed(1)} points`;
 }
 
-function distinct(names: readonly string[]): number {
-  return new Set(names).size;
+/** A few are named, many are counted: `film_reviews and where_is`, `16 targets`. */
+function named(names: readonly string[], what: string): string {
+  const distinct = [...new Set(names)];
+  return distinct.length > MOST_NAMED ? counted(distinct.length, what) : list(distinct);
 }
 
 function list(words: readonly string[]): string {

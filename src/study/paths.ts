@@ -39,8 +39,12 @@ export function matrixPath(deltaName: string, method: ScoreMethod, granularity: 
   return `${DATA_FOLDER}/scores/${fileNameOf(deltaName)}/${method}.${granularity}.json`;
 }
 
+export function mergeFolder(target: string): string {
+  return `${DATA_FOLDER}/merges/${fileNameOf(target)}`;
+}
+
 export function mergeRecordPath(target: string, id: string): string {
-  return `${DATA_FOLDER}/merges/${fileNameOf(target)}/${fileNameOf(id)}.json`;
+  return `${mergeFolder(target)}/${fileNameOf(id)}.json`;
 }
 
 export function checkpointPath(task: string, id: string): string {

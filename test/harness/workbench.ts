@@ -154,7 +154,13 @@ export class Workbench {
 
   /** Runs a command by its palette title, for example `Deltaloom: Show Heatmap`. */
   async runCommand(title: string): Promise<void> {
-    await this.page.keyboard.press('F1');
+    // A key that is pressed while the focus moves between webview and workbench is heard by neither.
+    for (let attempt = 0; attempt < 20 && !(await this.quickInput().isVisible()); attempt++) {
+      await this.page.keyboard.press('F1');
+      await this.quickInput()
+        .waitFor({ timeout: 2000 })
+        .catch(() => undefined);
+    }
     await this.quickInput().fill(`>${title}`);
     await this.quickPickOption(title).first().waitFor();
     await this.page.keyboard.press('Enter');

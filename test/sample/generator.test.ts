@@ -8,9 +8,11 @@ import { generateSample } from '../../sample/generator/generate.js';
 import { corruptSpans } from '../../sample/generator/pretraining-examples.js';
 import { sampleOf } from '../../sample/generator/task-files.js';
 import { SAMPLE_TASKS } from '../../sample/generator/tasks.js';
+import { sha256File } from '../../src/formats/atomic-file.js';
 import { encodeWithEos, openTokenizer } from '../../src/formats/tokenizer.js';
 import { Random } from '../../src/model/random.js';
 import { loadStudy } from '../../src/study/load.js';
+import { readSnapshot } from '../../src/study/snapshot.js';
 
 const sample = join(import.meta.dirname, '..', '..', 'sample');
 
@@ -41,6 +43,15 @@ describe('the sample study on disk', () => {
     );
     expect(declared.sort()).toEqual(SAMPLE_TASKS.map(({ name, group }) => `${group}/${name}`).sort());
     for (const tasks of Object.values(configuration.groups)) expect(tasks.length).toBeGreaterThanOrEqual(3);
+  });
+
+  it('carries the weights of its adapter sources, as their records pin them', async () => {
+    const { runs } = await readSnapshot(sample);
+    const sources = runs.filter(({ role, deltaName }) => role === 'source' && deltaName === 'adapter');
+    expect(sources.map(({ task }) => task).sort()).toEqual(SAMPLE_TASKS.map(({ name }) => name).sort());
+    for (const { checkpoint } of sources) {
+      expect(await sha256File(join(sample, checkpoint?.path ?? ''))).toBe(checkpoint?.sha256);
+    }
   });
 
   it('keeps test and dev examples out of every train file', async () => {

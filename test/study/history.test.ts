@@ -213,6 +213,38 @@ describe('commit results', () => {
     expect(proposal.changes).toHaveLength(study.runs.length + study.matrices.length);
   });
 
+  it('names a few tasks and methods instead of counting them', async () => {
+    const { study } = await committedStudy();
+    const targets = study.runs.filter(({ role }) => role === 'target');
+    const again = targets.filter(({ task }, i) => task === study.tasks[1] && i % 2 === 0);
+    for (const run of again) {
+      await writeJson(repository, `.deltaloom/runs/${run.task}/${run.id}.json`, {
+        ...run,
+        id: `${run.id}-again`,
+      });
+    }
+    const { subject } = await proposeCommit(repository, [], []);
+    expect(subject).toBe(`Tune ${study.tasks[1]} (${again.length} runs)`);
+  });
+
+  it('says what git says when it does not know who commits', async () => {
+    await committedStudy();
+    git('config', 'user.useConfigOnly', 'true');
+    git('config', '--unset', 'user.email');
+    await rm(path.join(repository, '.deltaloom/scores/adapter/el2n.model.json'));
+    const identity = ['GIT_AUTHOR_EMAIL', 'GIT_COMMITTER_EMAIL', 'EMAIL', 'HOME', 'XDG_CONFIG_HOME'] as const;
+    const before = identity.map((name) => [name, process.env[name]] as const);
+    try {
+      for (const name of identity) delete process.env[name];
+      await expect(commitResults(repository, 'Remove')).rejects.toMatchObject({
+        code: 'commit-failed',
+        message: expect.stringMatching(/user\.email|email/) as string,
+      });
+    } finally {
+      for (const [name, value] of before) if (value !== undefined) process.env[name] = value;
+    }
+  });
+
   it('commits only records: other files stay as they were, staged or not', async () => {
     const { study } = await committedStudy();
     await writeFile(path.join(repository, 'code.py'), 'print()\n');

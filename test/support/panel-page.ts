@@ -104,6 +104,7 @@ export class PanelBrowser {
     await page.exposeFunction('tellHost', (raw: unknown) => {
       const message = pageMessageSchema.parse(raw);
       if (message.type === 'ready') return [{ type: 'study', study: studyOf(options, null) }];
+      if (message.type === 'arranged') return [];
       const { id, kind, parameters } = message;
       const value = answer(kind, parameters, options, requests);
       return [{ type: 'answer', id, ok: true, value }] satisfies HostMessage[];
@@ -179,7 +180,7 @@ function answer(
           operation: null,
           shallow: false,
         },
-        commits: options.commits ?? [],
+        commits: (options.commits ?? []).map((commit) => ({ ...commit, here: true })),
         named: [],
         uncommitted: 2,
         changedHere: false,

@@ -116,6 +116,23 @@ describe.skipIf(findChromium() === undefined)('panel pages', () => {
     },
   );
 
+  it('opens every list of choices where all of it is seen, however low its control stands', async () => {
+    const page = await open('heatmap');
+    await page.setViewportSize({ width: 600, height: 420 });
+    for (const control of await page.locator('vscode-single-select').all()) {
+      await control.evaluate((element) => element.scrollIntoView({ block: 'end' }));
+      await control.click();
+      for (const option of [control.locator('li.option').first(), control.locator('li.option').last()]) {
+        await option.scrollIntoViewIfNeeded();
+        const box = await option.boundingBox();
+        expect(box?.y).toBeGreaterThanOrEqual(0);
+        expect((box?.y ?? 0) + (box?.height ?? 0)).toBeLessThanOrEqual(420);
+      }
+      await page.keyboard.press('Escape');
+    }
+    await page.close();
+  });
+
   it('moves nothing where motion is not wanted', async () => {
     const page = await open('heatmap');
     await page.emulateMedia({ reducedMotion: 'reduce' });

@@ -11,8 +11,8 @@ import { deltaloomIn, gitIn } from '../support/commands.js';
 
 /**
  * What somebody does who opens the sample study with its history: looks at heatmaps beside the code, goes back in time, drags
- * the temperature, merges, commits, tunes. What is on screen is compared with the records, with the command
- * line and with git's own log. The sample comes without weights, so its sources are tuned anew first, two steps each.
+ * the temperature, merges, commits, tunes, reloads the window. What is on screen is compared with the records, with the command
+ * line and with git's own log.
  */
 describe.skipIf(findChromium() === undefined)(
   'a journey through the sample study',
@@ -36,17 +36,13 @@ describe.skipIf(findChromium() === undefined)(
         stdio: 'pipe',
       });
       const configuration = JSON.parse(await readFile(path.join(study, 'deltaloom.json'), 'utf8')) as {
-        sources: { tuning: object };
         targets: { tuning: object };
       };
-      Object.assign(configuration.sources.tuning, { steps: 2, validateEvery: 2, validateOn: 1 });
       // Long enough to be watched.
       Object.assign(configuration.targets, { seeds });
       Object.assign(configuration.targets.tuning, { steps: 120, validateEvery: 60, logEvery: 10 });
       await writeFile(path.join(study, 'deltaloom.json'), `${JSON.stringify(configuration, null, 2)}\n`);
-      deltaloomIn(study, 'tune', '--role', 'source', '--all');
-      git('add', '--all', '.');
-      git('commit', '--quiet', '--message', 'Tune the sources anew, two steps each');
+      git('commit', '--all', '--quiet', '--message', 'Tune targets for longer');
       bench = await Workbench.launch({ folder: study, viewport: { width: 1500, height: 1000 } });
       bench.page.on('console', (message) => {
         if (/Content Security Policy/.test(message.text())) refused.push(message.text());
@@ -216,12 +212,28 @@ describe.skipIf(findChromium() === undefined)(
       expect((await stat(path.join(study, record.checkpoint.path))).size).toBe(record.checkpoint.bytes);
       const before = git('rev-parse', 'HEAD');
       await panel.button('Commit Results (1)…').click();
-      await expect.poll(() => bench.quickInput().inputValue()).toBe('Merge for 1 target');
+      await expect.poll(() => bench.quickInput().inputValue()).toBe(`Merge for ${target} by Loss`);
       await bench.quickInput().fill(`Merge for ${target} at ${temperature}`);
       await bench.page.keyboard.press('Enter');
       await expect.poll(() => git('rev-parse', 'HEAD')).not.toBe(before);
       expect(git('show', '--format=', '--name-only', 'HEAD')).toBe(file);
       expect(git('status', '--porcelain')).toBe('');
+      const paths = [lossFile, 'deltaloom.json', `.deltaloom/merges/${target}`];
+      const logged = git('log', '--format=%h %s', '--abbrev=7', '--', ...paths).split('\n');
+      expect(logged[0]).toBe(`${git('rev-parse', 'HEAD').slice(0, 7)} Merge for ${target} at ${temperature}`);
+      await expect.poll(() => panel.options('Showing')).toEqual(['Working tree', ...logged]);
+      await bench.screenshot('journey-committed');
+      await panel.choose('Showing', `Merge for ${target}`);
+      await expect.poll(() => panel.chosen('Showing')).toBe(logged[0]);
+      await panel.page.locator('bar-picture canvas, table').first().waitFor();
+      await panel.choose('Showing', 'Working tree');
+    });
+
+    it('sees a commit that was made elsewhere', async () => {
+      const subject = `Merge for ${target}, said otherwise`;
+      git('commit', '--amend', '--quiet', '--message', subject);
+      const [hash] = git('rev-parse', 'HEAD').match(/^.{7}/) ?? [];
+      await expect.poll(async () => (await panel.options('Showing'))[1]).toBe(`${hash} ${subject}`);
     });
 
     it('keeps what was arranged on a panel that was hidden meanwhile', async () => {
@@ -256,6 +268,71 @@ describe.skipIf(findChromium() === undefined)(
       await panel.button('Picture').click();
       await panel.page.locator('line-picture canvas').waitFor();
       await bench.screenshot('journey-curve');
+    });
+
+    it('brings every panel back as it was left, after hiding and after a reload', async () => {
+      const results = /^Results:/;
+      await panel.show('Show Results', 'h2:has-text("Results:")');
+      await panel.choose('Figure', 'Gain over random');
+      await panel.page.locator('vscode-textfield input').fill('review');
+      await panel.page.locator('details.columns summary').click();
+      await panel.page.locator('details.columns vscode-checkbox[label="Group"]').click();
+      await panel.button(/^Loss$/).click();
+      const [row] = await panel.page.locator('tbody tr', { hasText: target }).all();
+      await row?.locator('td button').first().click();
+      await panel.page.locator('section[aria-label="Chosen cell"]').waitFor();
+
+      await panel.front(/^Learning Curves:/);
+      await panel.page.locator('vscode-textfield input').fill('seed 13');
+      await panel.button('Dev metric').click();
+      await panel.button('Table').click();
+
+      await panel.front(/^Similarity Heatmap:/);
+      await panel.choose('Method', /^\s*GraNd\s*$/);
+      await panel.choose('Granularity', 'Blocks');
+      await panel.choose('Part', 'encoder.block.1');
+      await panel.choose('Order', 'Clustering');
+      await panel.choose('Colour', 'Rank');
+      await panel.choose('Showing', 'Score by the other methods');
+      await panel.readCell(2, 3);
+      await bench.page.keyboard.press('Enter');
+      await panel.page.locator('section.cell').waitFor();
+
+      await panel.front(/^Averaging Weights:/);
+      await panel.choose('Target', 'who_is_older');
+      await panel.choose('Method', /^\s*EL2N\s*$/);
+      await panel.choose('Order', 'Groups');
+      await panel.choose('Compared with', 'Score by EL2N');
+      await panel.page.locator('#temperature').focus();
+      for (let i = 0; i < 5; i++) await bench.page.keyboard.press('ArrowRight');
+
+      const tabs = [/^Averaging Weights:/, results, /^Learning Curves:/, /^Similarity Heatmap:/];
+      const looks = async (awaited: RegExp) => {
+        await panel.front(awaited);
+        return panel.look();
+      };
+      const before: unknown[] = [];
+      for (const tab of tabs) before.push(await looks(tab));
+      // What is arranged last is not lost either, however soon the window is closed.
+      await panel.front(/^Averaging Weights:/);
+      await panel.page.locator('#temperature').focus();
+      await bench.page.keyboard.press('ArrowRight');
+      const last = await panel.page.locator('.temperature output').innerText();
+      await bench.page.waitForTimeout(400);
+      await bench.reopen();
+      for (const [i, tab] of tabs.entries()) {
+        const after = await looks(tab);
+        if (i > 0) expect(after).toEqual(before[i]);
+        else expect(await panel.page.locator('.temperature output').innerText()).toBe(last);
+      }
+      await bench.screenshot('journey-reloaded');
+    });
+
+    it('finds the log of a run of the window before', async () => {
+      await panel.front(/^Results:/);
+      const run = panel.page.locator('.runs li', { hasText: '120 steps' }).first();
+      await run.getByRole('button', { name: 'Log' }).click();
+      await bench.page.locator('.tab', { hasText: /\.log$/ }).waitFor();
     });
 
     it('draws under a strict policy that nothing on the pages breaks', () => {

@@ -1,10 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type {
-  CommitView,
-  HistoryView,
-  ProvenanceView,
-  RepositoryView,
-} from '../../src/extension/panels/messages.js';
+import type { HistoryView, ProvenanceView, RepositoryView } from '../../src/extension/panels/messages.js';
 import {
   latestProvenance,
   provenanceText,
@@ -43,13 +38,16 @@ describe('provenance in words', () => {
   });
 });
 
+type Listed = HistoryView['commits'][number];
+
 describe('where records stand in git', () => {
   const [newer, older] = ['a', 'b'].map((letter) => ({
     hash: letter.repeat(40),
     author: 'Ada',
     date: '2026-11-03T14:02:00Z',
     subject: `Score ${letter}`,
-  })) as [CommitView, CommitView];
+    here: true,
+  })) as [Listed, Listed];
   const history: HistoryView = {
     repository: { kind: 'repository', branch: 'main', head: newer.hash, operation: null, shallow: false },
     commits: [newer, older],
@@ -65,6 +63,12 @@ describe('where records stand in git', () => {
     expect(recordedText({ ...history, changedHere: true }, older.hash, 'UTC')?.text).toBe(
       'On record since bbbbbbb by Ada, 3 Nov 2026, 14:02: Score b',
     );
+  });
+
+  it('does not take a merge made with them for a change of scores', () => {
+    const merged = { ...newer, subject: 'Merge for 1 target', here: false };
+    const text = recordedText({ ...history, commits: [merged, older] }, null, 'UTC')?.text;
+    expect(text).toBe('On record since bbbbbbb by Ada, 3 Nov 2026, 14:02: Score b');
   });
 
   it('says what is not committed', () => {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { collectCurve } from '../../src/extension/panels/collect.js';
+import type { RunView } from '../../src/extension/panels/messages.js';
 import { curvesModel, curvesTable } from '../../webview/models/curves.js';
 import { resultsModel, tablesOf, type ResultsArrangement } from '../../webview/models/results.js';
-import { describeRun, describeRuns, initialisationTitle } from '../../webview/models/runs.js';
+import { describeRun, describeRuns, initialisationTitle, inStudyOrder } from '../../webview/models/runs.js';
 import { writeTable, type TableModel } from '../../webview/models/table.js';
 import { exampleStudy } from '../support/example-study.js';
 import { viewOf } from '../support/sheet.js';
@@ -157,6 +158,21 @@ describe('learning curves', () => {
       'compare_00, a few steps from count_04, adapter, full data, seed 42',
     );
     expect(describeRuns([first, first]).labels).toEqual([first.id, first.id]);
+  });
+
+  it('lists runs by task, start and seed, targets before sources', () => {
+    const listed = [...view.runs].reverse().sort(inStudyOrder(study.tasks));
+    expect(listed.slice(0, 4).map(describeRun)).toEqual([
+      'compare_00 from Random, adapter, 16 shots, seed 42',
+      'compare_00 from Random, adapter, 16 shots, seed 43',
+      'compare_00 from Random, adapter, 16 shots, seed 44',
+      'compare_00 from Average, adapter, 16 shots, seed 42',
+    ]);
+    expect(listed.slice(-study.tasks.length).map(({ task, role }) => [task, role])).toEqual(
+      study.tasks.map((task) => [task, 'source']),
+    );
+    const [ten, two] = [100, 21].map((seed) => ({ ...view.runs[0], seed })) as [RunView, RunView];
+    expect([ten, two].sort(inStudyOrder(study.tasks))).toEqual([two, ten]);
   });
 
   it('keeps the own label of a curve that is not on record yet', () => {

@@ -50,8 +50,8 @@ export function provenanceText(provenance: ProvenanceView, timeZone?: string): s
 }
 
 /**
- * Where these records stand in git: `On record since 1a2b3c4 by Ada, 3 Nov 2026, 14:02: Score by loss`. `commits` are those in
- * which they changed, newest first; null when the version shown is none of them, so that it isn't known.
+ * Where these records stand in git: `On record since 1a2b3c4 by Ada, 3 Nov 2026, 14:02: Score by loss`. Of `commits`, newest
+ * first, those count in which they changed themselves; null when the version shown is none of them, so that it isn't known.
  */
 export function recordedText(
   { commits, changedHere, repository }: HistoryView,
@@ -59,7 +59,8 @@ export function recordedText(
   timeZone?: string,
 ): { readonly text: string; readonly commit: CommitView | null } | null {
   if (repository.kind === 'none') return null;
-  const last = commits.find(({ hash }) => shownVersion === null || hash === shownVersion) ?? null;
+  const last =
+    commits.find(({ hash, here }) => here && (shownVersion === null || hash === shownVersion)) ?? null;
   if (last === null) return shownVersion === null ? { text: 'Not committed yet', commit: null } : null;
   const { hash, author, date, subject } = last;
   const where = `${shortCommit(hash)} by ${author}, ${formatTime(date, timeZone)}: ${subject}`;

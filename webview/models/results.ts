@@ -1,7 +1,6 @@
 import { collectResults, type ResultsTable, type ResultCell } from '../../src/core/results.js';
-import { SCORE_METHODS } from '../../src/core/methods.js';
 import type { Arrangement, RunView, StudyView } from '../../src/extension/panels/messages.js';
-import { initialisationTitle } from './runs.js';
+import { initialisationTitle, startRank } from './runs.js';
 import type { TableModel } from './table.js';
 
 /** Tables of results, arranged as the person likes: figure, sort, filter, hidden columns, or the difference of two versions. Pure. */
@@ -13,7 +12,7 @@ export function tablesOf(study: StudyView, split: 'test' | 'dev'): ResultsTable[
       // Columns come in order of appearance: methods in the catalogue's, of equal ones the later run counts.
       .sort(
         (a, b) =>
-          rank(a.initialisation) - rank(b.initialisation) ||
+          startRank(a.initialisation) - startRank(b.initialisation) ||
           a.provenance.time.localeCompare(b.provenance.time),
       )
       .map(({ task, deltaName, shots, initialisation, seed, metric, dev, test }) => ({
@@ -29,12 +28,6 @@ export function tablesOf(study: StudyView, split: 'test' | 'dev'): ResultsTable[
     study.tasks,
     split,
   );
-}
-
-function rank(initialisation: string): number {
-  const head = initialisation.split('/')[0] ?? '';
-  const index = SCORE_METHODS.findIndex((id) => id === head);
-  return index < 0 ? SCORE_METHODS.length : index;
 }
 
 export function tableKey({ deltaName, shots }: { deltaName: string; shots: number | 'full' }): string {

@@ -43,6 +43,32 @@ function parts({ task, role, initialisation, deltaName, shots, seed, status }: R
   ];
 }
 
+/**
+ * Targets first, which people compare, and the short tunings inside some scores last; then by task, start and seed.
+ *
+ * @param tasks in the study's order
+ */
+export function inStudyOrder(tasks: readonly string[]): (a: RunView, b: RunView) => number {
+  const roles: readonly RunView['role'][] = ['target', 'source', 'step-k'];
+  const place = new Map(tasks.map((task, i) => [task, i]));
+  const placeOf = ({ task }: RunView) => place.get(task) ?? tasks.length;
+  return (a, b) =>
+    roles.indexOf(a.role) - roles.indexOf(b.role) ||
+    placeOf(a) - placeOf(b) ||
+    startRank(a.initialisation) - startRank(b.initialisation) ||
+    a.initialisation.localeCompare(b.initialisation) ||
+    a.seed - b.seed;
+}
+
+/** Random and plain average first, then the methods in the catalogue's order, then whatever else. */
+export function startRank(initialisation: string): number {
+  const [head = ''] = initialisation.split('/');
+  const baseline = ['random', 'average', 'group', 'best-source'].indexOf(head);
+  if (baseline >= 0) return baseline;
+  const method = SCORE_METHODS.findIndex((id) => id === head);
+  return 4 + (method < 0 ? SCORE_METHODS.length : method);
+}
+
 export function describeRun(run: RunView): string {
   return join(parts(run));
 }

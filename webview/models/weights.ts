@@ -32,7 +32,7 @@ export function weightsModel(
   options: {
     readonly part: number;
     readonly temperature: number;
-    readonly order: Arrangement['order'];
+    readonly order: Arrangement['weightOrder'];
     readonly groups: Readonly<Record<string, readonly string[]>>;
   },
 ): WeightsModel | WeightsFailure {
@@ -72,10 +72,13 @@ export function isFailure(model: WeightsModel | WeightsFailure): model is Weight
 function ordered(
   rows: readonly WeightRow[],
   direction: 'lower' | 'higher',
-  { order, groups }: { order: Arrangement['order']; groups: Readonly<Record<string, readonly string[]>> },
+  {
+    order,
+    groups,
+  }: { order: Arrangement['weightOrder']; groups: Readonly<Record<string, readonly string[]>> },
 ): WeightRow[] {
   const permutation =
-    order === 'value' || order === 'clustering'
+    order === 'value'
       ? orderByValue(
           rows.map(({ value }) => value),
           direction,

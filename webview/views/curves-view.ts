@@ -3,7 +3,7 @@ import type { CurveView, RunView, StudyView } from '../../src/extension/panels/m
 import { button, checkbox, failureNotice, loading, switcher, textfield } from '../controls.js';
 import { curvesModel, curvesTable, type CurvesModel } from '../models/curves.js';
 import { once } from '../models/once.js';
-import { describeRun, runKey } from '../models/runs.js';
+import { describeRun, inStudyOrder, runKey } from '../models/runs.js';
 import { lineSvg } from '../pictures/chart-svg.js';
 import type { LineModel } from '../pictures/line-picture.js';
 import type { Store } from '../store.js';
@@ -59,7 +59,7 @@ export function curvesView(store: Store, study: StudyView): TemplateResult {
           ? loading('Reading curves…')
           : failureNotice(failure)
     }
-    ${runList(store, tuned, chosen)}
+    ${runList(store, tuned, study.tasks, chosen)}
   `;
 }
 
@@ -92,10 +92,17 @@ function picture(store: Store, study: StudyView, curves: readonly CurveView[]): 
     ${exportBar(store, `${study.name}-curves-${curve}`, table, () => lineSvg(drawn, readTheme()))}`;
 }
 
-function runList(store: Store, tuned: readonly RunView[], chosen: readonly string[]): TemplateResult {
+function runList(
+  store: Store,
+  tuned: readonly RunView[],
+  tasks: readonly string[],
+  chosen: readonly string[],
+): TemplateResult {
   const { filter } = store.arrangement;
   const needle = filter.trim().toLowerCase();
-  const listed = tuned.filter((run) => describeRun(run).toLowerCase().includes(needle)).sort(byRole);
+  const listed = tuned
+    .filter((run) => describeRun(run).toLowerCase().includes(needle))
+    .sort(inStudyOrder(tasks));
   const toggle = (key: string, shown: boolean) =>
     store.arrange({ runs: shown ? [...chosen, key] : chosen.filter((other) => other !== key) });
   return html`<section>
@@ -133,10 +140,4 @@ function runList(store: Store, tuned: readonly RunView[], chosen: readonly strin
             </div>`
     }
   </section>`;
-}
-
-/** Targets first, which people compare; the short tunings inside some scores last. */
-function byRole(a: RunView, b: RunView): number {
-  const order: readonly RunView['role'][] = ['target', 'source', 'step-k'];
-  return order.indexOf(a.role) - order.indexOf(b.role);
 }

@@ -17,13 +17,20 @@ const choicesOf = (commits: readonly CommitView[]): Choice<string>[] =>
 /** There may be a thousand, and a slider draws many frames a second. */
 const commitChoices = once(choicesOf);
 
-/** Which commit is shown and which it is compared with; `paths` are what the commits must have changed. */
+/**
+ * Which commit is shown and which it is compared with.
+ *
+ * @param paths what the commits must have changed, or merges of `mergedFor`
+ */
 export function versionBar(
   store: Store,
   paths: readonly string[],
-  { comparing }: { readonly comparing: boolean } = { comparing: true },
+  {
+    comparing = true,
+    mergedFor = null,
+  }: { readonly comparing?: boolean; readonly mergedFor?: string | null } = {},
 ): TemplateResult {
-  store.watchHistory(paths);
+  store.watchHistory(paths, mergedFor);
   const { history, arrangement } = store;
   if (history === null) return html`<p class="muted" aria-live="polite">Reading the history…</p>`;
   const message = repositoryNotice(history.repository);

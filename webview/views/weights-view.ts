@@ -42,7 +42,7 @@ const weights = once(
     target: string,
     part: number,
     temperature: number,
-    order: Arrangement['order'],
+    order: Arrangement['weightOrder'],
     groups: StudyView['groups'],
   ) => weightsModel(sheet, target, { part, temperature, order, groups }),
 );
@@ -57,7 +57,7 @@ export function weightsView(store: Store, study: StudyView): TemplateResult {
     : (summary.targets[0] ?? '');
   const loaded = sheets(store, chosen);
   return html`
-    ${versionBar(store, [summary.file, 'deltaloom.json'])}
+    ${versionBar(store, [summary.file, 'deltaloom.json'], { mergedFor: target })}
     <div class="row">
       ${selectName('Target', summary.targets, target, (name) => store.arrange({ target: name }))}
       ${scoreControls(store, chosen)}
@@ -68,8 +68,8 @@ export function weightsView(store: Store, study: StudyView): TemplateResult {
           { value: 'group', label: 'Groups' },
           { value: 'study', label: 'Study' },
         ],
-        arrangement.order === 'clustering' ? 'value' : arrangement.order,
-        (order) => store.arrange({ order }),
+        arrangement.weightOrder,
+        (weightOrder) => store.arrange({ weightOrder }),
       )}
       ${displayControl(store)}
     </div>
@@ -89,7 +89,7 @@ function body(
   const { summary, part, temperature } = chosen;
   const { arrangement } = store;
   const method = SCORE_METHOD_INFO[summary.method].title;
-  const model = weights(sheet, target, part, temperature, arrangement.order, study.groups);
+  const model = weights(sheet, target, part, temperature, arrangement.weightOrder, study.groups);
   const where = summary.granularity === 'model' ? '' : `, ${summary.parts[part] ?? ''}`;
   const heading = html`<h2>Weights for ${target} by ${method}${where}</h2>
     ${provenanceLine(store, summary.provenances)} ${recordedLine(store)}`;

@@ -28,7 +28,7 @@ const ANSWERS: Answers = {
     // For a moment a tuning may be on record and still be reported as running.
     return [...wanted, ...running.filter((curve) => wanted.every(({ id }) => id !== curve.id))];
   },
-  history: ({ paths, hashes }, study, { views }) => views.history(study, paths, hashes),
+  history: (wanted, study, { views }) => views.history(study, wanted),
   merge: async ({ target, deltaName, temperature, method, granularity, part }, study, { services }) => {
     const by = {
       kind: 'score',
@@ -47,9 +47,9 @@ const ANSWERS: Answers = {
   cancel: ({ job }, _study, { services }) => services.jobs.cancel(job),
   openCell: async ({ version, source, target, matrix, what }, study, { services, views }) => {
     if (what === 'data') await services.openData(study, target, 'dev');
-    else if (what === 'scores') await openFile(study, `.deltaloom/scores/${matrix}.json`);
+    else if (what === 'scores') await openFile(study, await views.matrixFile(study, version, matrix));
     else {
-      const deltaName = matrix.split('/')[0] ?? '';
+      const { deltaName } = (await views.matrix(study, version, matrix)).matrix;
       const run = sourceRun(await views.runs(study, version), deltaName, source);
       if (run === undefined) {
         throw new DeltaloomError('source-missing', `No finished source of ${source} is on record.`, {

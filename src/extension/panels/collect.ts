@@ -1,6 +1,7 @@
 import { weightDirection } from '../../core/averaging-weights.js';
 import { SCORE_METHOD_INFO } from '../../core/methods.js';
 import type { RecordCommit, RecordedStudy } from '../../study/history.js';
+import { matrixPath } from '../../study/paths.js';
 import type { Provenance, RunRecord, ScoreMatrix } from '../../study/records.js';
 import { initialisationLabel } from '../../study/target-results.js';
 import type {
@@ -46,14 +47,6 @@ export function matrixId(matrix: ScoreMatrix): string {
   return `${matrix.deltaName}/${matrix.method}.${matrix.granularity}`;
 }
 
-export function matrixFile(matrix: ScoreMatrix): string {
-  return `.deltaloom/scores/${matrixId(matrix)}.json`;
-}
-
-export function runFile(run: RunRecord): string {
-  return `.deltaloom/runs/${run.task}/${run.id}.json`;
-}
-
 /** The name of a run within the study. */
 export function runKey(run: { readonly task: string; readonly id: string }): string {
   return `${run.task}/${run.id}`;
@@ -96,7 +89,7 @@ function summary(
 ): MatrixSummary {
   return {
     id: matrixId(matrix),
-    file: matrixFile(matrix),
+    file: matrixPath(matrix.deltaName, matrix.method, matrix.granularity),
     deltaName: matrix.deltaName,
     method: matrix.method,
     granularity: matrix.granularity,
@@ -116,7 +109,6 @@ function summary(
 function runView(run: RunRecord, view: (provenance: Provenance) => ProvenanceView): RunView {
   return {
     id: run.id,
-    file: runFile(run),
     kind: run.kind,
     task: run.task,
     deltaName: run.deltaName,

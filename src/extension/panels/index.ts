@@ -1,6 +1,9 @@
-import { commands, window, type ExtensionContext, type WebviewPanel } from 'vscode';
+import { commands, window, workspace, type ExtensionContext, type WebviewPanel } from 'vscode';
 import { COMMANDS } from '../identifiers.js';
 import type { Services, Study } from '../services.js';
+import { HeadWatch } from '../git/head-watch.js';
+import { contains } from '../studies/folders.js';
+import { Arrangements } from './arrangements.js';
 import { commitStudyResults } from './commit-results.js';
 import { LiveCurves } from './live-curves.js';
 import { arrangementSchema, PANEL_KINDS, type Arrangement, type PanelKind } from './messages.js';
@@ -19,6 +22,7 @@ const PANEL_COMMANDS: Readonly<Record<PanelKind, string>> = {
 export function registerPanels(context: ExtensionContext, services: Services): void {
   const curves = new LiveCurves();
   const views = new StudyViews(services.trusted);
+  const arrangements = new Arrangements(services.memory);
   const panels = new Set<Panel>();
 
   const keep = (panel: Panel) => {
@@ -31,6 +35,7 @@ export function registerPanels(context: ExtensionContext, services: Services): v
     services,
     views,
     curves,
+    arrangements,
     open: (kind, study, patch) => {
       const present = [...panels].find((panel) => panel.kind === kind && panel.directory === study.directory);
       const neighbour = [...panels].find((panel) => panel.visible);
@@ -40,22 +45,33 @@ export function registerPanels(context: ExtensionContext, services: Services): v
 
   context.subscriptions.push(
     services.jobs.onDidUpdate((job) => void curves.take(job)),
+    new HeadWatch((root) => {
+      for (const panel of panels) {
+        if (panel.directory !== null && contains(root, panel.directory)) void panel.pushStudy();
+      }
+    }, services.log.info.bind(services.log)),
+    // Now the history may be read.
+    workspace.onDidGrantWorkspaceTrust(() => panels.forEach((panel) => void panel.pushStudy())),
     ...PANEL_KINDS.map((kind) =>
       commands.registerCommand(PANEL_COMMANDS[kind], async (argument?: unknown) => {
-        const { study, patch } = await understand(argument, services);
+        // Asked for what is in front already, another study's is meant.
+        const before = [...panels].find((panel) => panel.active && panel.kind !== kind);
+        const { study, patch } = await understand(argument, services, before?.directory ?? null);
         if (study !== undefined) around.open(kind, study, patch);
       }),
     ),
     commands.registerCommand(COMMANDS.commitResults, async (argument?: unknown) => {
-      const { study } = await understand(argument, services);
+      const before = [...panels].find((panel) => panel.active);
+      const { study } = await understand(argument, services, before?.directory ?? null);
       if (study === undefined) return;
       await commitStudyResults(study, services).catch((error: unknown) => services.showError(error));
     }),
     ...PANEL_KINDS.map((kind) =>
       window.registerWebviewPanelSerializer(viewType(kind), {
         deserializeWebviewPanel: (panel: WebviewPanel, state: unknown) => {
-          const arrangement = arrangementSchema.safeParse(state);
-          keep(new Panel(kind, panel, arrangement.data?.study ?? null, around));
+          const known = arrangementSchema.safeParse(state).data?.study ?? null;
+          const restored = arrangements.of(kind, known);
+          keep(new Panel(kind, panel, known ?? restored?.study ?? null, around, restored));
           return Promise.resolve();
         },
       }),
@@ -64,10 +80,15 @@ export function registerPanels(context: ExtensionContext, services: Services): v
   );
 }
 
-/** Finds the study that is meant, asking only when there are several and nothing points at one. */
+/**
+ * Finds the study that is meant, asking only when there are several and nothing points at one.
+ *
+ * @param before folder of the study whose panel the person looks at
+ */
 async function understand(
   argument: unknown,
   services: Services,
+  before: string | null,
 ): Promise<{ study: Study | undefined; patch: Partial<Arrangement> }> {
   if (!services.studies.ready) await services.studies.refresh();
   const { directory, patch } = panelArguments(argument);
@@ -75,7 +96,8 @@ async function understand(
   const active = window.activeTextEditor?.document.uri.fsPath;
   const pointed =
     (directory === undefined ? undefined : services.studies.find(directory)) ??
-    (active === undefined ? undefined : services.studies.find(active));
+    (active === undefined ? undefined : services.studies.find(active)) ??
+    (before === null ? undefined : services.studies.find(before));
   if (pointed !== undefined || studies.length < 2) {
     const study = pointed ?? studies[0];
     if (study === undefined) void window.showInformationMessage('There is no study in this workspace yet.');

@@ -50,7 +50,6 @@ export type MatrixSummary = z.infer<typeof matrixSummary>;
 
 const run = z.object({
   id: z.string(),
-  file: z.string(),
   kind: z.enum(['tune', 'evaluate']),
   task: z.string(),
   deltaName: z.string(),
@@ -113,6 +112,11 @@ const commit = z.object({
 });
 export type CommitView = z.infer<typeof commit>;
 
+const listedCommit = commit.extend({
+  /** The files asked for changed in it; false: only merges of the target that was asked for. */
+  here: z.boolean(),
+});
+
 const repository = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('repository'),
@@ -127,8 +131,8 @@ export type RepositoryView = z.infer<typeof repository>;
 
 const history = z.object({
   repository,
-  /** In which the files asked for changed, newest first. */
-  commits: z.array(commit),
+  /** In which the files asked for or merges of the target changed, newest first. */
+  commits: z.array(listedCommit),
   /** Those asked for by hash, as far as this clone knows them. */
   named: z.array(commit),
   /** Records of the study that differ from the last commit. */
@@ -160,6 +164,8 @@ export const arrangementSchema = z.object({
   granularity: z.enum(GRANULARITIES).default('model'),
   part: z.string().nullable().default(null),
   order: z.enum(['study', 'group', 'clustering', 'value']).default('group'),
+  /** Of the bars of averaging weights. */
+  weightOrder: z.enum(['value', 'group', 'study']).default('value'),
   colour: z.enum(['value', 'rank', 'weight']).default('value'),
   target: z.string().nullable().default(null),
   source: z.string().nullable().default(null),
@@ -187,9 +193,14 @@ export const REQUESTS = {
   study: { parameters: z.object({ version }), answer: studyView },
   matrix: { parameters: z.object({ version, id: z.string() }), answer: matrixValues },
   curves: { parameters: z.object({ version, runs: z.array(z.string()) }), answer: z.array(curve) },
-  /** Commits in which any of these files or folders of the study changed, and those of these hashes. */
+  /** Commits in which any of these files or folders of the study or merges of a target changed, and those of these hashes. */
   history: {
-    parameters: z.object({ paths: z.array(z.string()), hashes: z.array(z.string()) }),
+    parameters: z.object({
+      paths: z.array(z.string()),
+      /** Whose merges are wanted too; null: none are. */
+      target: z.string().nullable(),
+      hashes: z.array(z.string()),
+    }),
     answer: history,
   },
   merge: {
@@ -234,7 +245,9 @@ export type Answer<Kind extends RequestKind> = z.infer<(typeof REQUESTS)[Kind]['
 
 /** What the page posts. */
 export const pageMessageSchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('ready'), arrangement: arrangementSchema.nullable() }),
+  z.object({ type: z.literal('ready') }),
+  /** What the person arranged, a moment after. */
+  z.object({ type: z.literal('arranged'), arrangement: arrangementSchema }),
   z.object({
     type: z.literal('request'),
     id: z.number(),
@@ -261,5 +274,7 @@ export const hostMessageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('curve'), curve }),
   /** A command asked to see something in this panel: some properties of an arrangement. */
   z.object({ type: z.literal('arrange'), patch: z.record(z.string(), z.unknown()) }),
+  /** After a restart: how this panel was arranged last, in place of what the page knows of it. */
+  z.object({ type: z.literal('restore'), arrangement: arrangementSchema }),
 ]);
 export type HostMessage = z.infer<typeof hostMessageSchema>;

@@ -3,6 +3,7 @@ import { ViewColumn, window, type Uri, type WebviewPanel } from 'vscode';
 import { DeltaloomError } from '../../core/errors.js';
 import type { Services, Study } from '../services.js';
 import { answerRequest } from './answers.js';
+import type { Arrangements } from './arrangements.js';
 import { jobStatus } from './job-status.js';
 import type { LiveCurves } from './live-curves.js';
 import {
@@ -17,7 +18,7 @@ import {
 import { panelPage } from './page.js';
 import type { StudyViews } from './study-views.js';
 
-export const PANEL_TITLES: Readonly<Record<PanelKind, string>> = {
+const PANEL_TITLES: Readonly<Record<PanelKind, string>> = {
   heatmap: 'Similarity Heatmap',
   weights: 'Averaging Weights',
   results: 'Results',
@@ -29,6 +30,7 @@ export interface PanelSurroundings {
   readonly services: Services;
   readonly views: StudyViews;
   readonly curves: LiveCurves;
+  readonly arrangements: Arrangements;
   /** Where documents are opened from a panel. */
   readonly beside?: ViewColumn;
   /** Opens another panel of the same study. */
@@ -41,12 +43,16 @@ export class Panel implements Disposable {
   private readonly pending: Partial<Arrangement>[] = [];
   private readonly disposables: Disposable[] = [];
 
-  /** @param directory of the study; null: the first there is, once studies have been looked for */
+  /**
+   * @param directory of the study; null: the first there is, once studies have been looked for
+   * @param restored how it was arranged before a restart
+   */
   constructor(
     readonly kind: PanelKind,
     private readonly panel: WebviewPanel,
     public directory: string | null,
     private readonly around: PanelSurroundings,
+    private restored: Arrangement | null = null,
   ) {
     const { services, extension, curves } = around;
     panel.title = this.title;
@@ -56,7 +62,8 @@ export class Panel implements Disposable {
         void this.receive(message).catch((error: unknown) => services.showError(error));
       }),
       services.studies.onDidChange((directory) => {
-        if (this.directory === null || directory === this.directory) void this.pushStudy();
+        // A panel that came back before the studies had been read waits for the first look, which names none.
+        if (this.directory === null || ['', this.directory].includes(directory)) void this.pushStudy();
       }),
       services.jobs.onDidUpdate((job) => {
         if (job.study !== this.directory) return;
@@ -80,7 +87,9 @@ export class Panel implements Disposable {
     // Beside without an editor would open an empty group and the panel right of it.
     const nothingOpen = window.tabGroups.all.every(({ tabs }) => tabs.length === 0);
     const column = beside?.panel.viewColumn ?? (nothingOpen ? ViewColumn.Active : ViewColumn.Beside);
-    const panel = window.createWebviewPanel(viewType(kind), PANEL_TITLES[kind], column, {
+    // The whole title at once: after a reload VS Code shows the one that the panel was made with until it is looked at.
+    const study = around.services.studies.studies.find((each) => each.directory === directory);
+    const panel = window.createWebviewPanel(viewType(kind), titleOf(kind, study), column, {
       enableScripts: true,
     });
     return new Panel(kind, panel, directory, around);
@@ -105,14 +114,18 @@ export class Panel implements Disposable {
     for (const disposable of this.disposables.splice(0)) disposable.dispose();
   }
 
+  /** The person is on it. */
+  get active(): boolean {
+    return this.panel.active;
+  }
+
   /** false: closed or behind another tab of its group. */
   get visible(): boolean {
     return this.panel.visible;
   }
 
   private get title(): string {
-    const study = this.study;
-    return study === undefined ? PANEL_TITLES[this.kind] : `${PANEL_TITLES[this.kind]}: ${study.name}`;
+    return titleOf(this.kind, this.study);
   }
 
   private get study(): Study | undefined {
@@ -131,11 +144,16 @@ export class Panel implements Disposable {
       case 'ready':
         // A page that was hidden starts anew: everything is sent again.
         this.ready = true;
+        if (this.restored !== null) this.post({ type: 'restore', arrangement: this.restored });
+        this.restored = null;
         await this.pushStudy();
         for (const patch of this.pending.splice(0)) this.post({ type: 'arrange', patch });
         for (const job of this.around.services.jobs.list()) {
           if (job.study === this.directory) this.post({ type: 'job', job: jobStatus(job) });
         }
+        break;
+      case 'arranged':
+        await this.around.arrangements.keep(this.kind, message.arrangement);
         break;
       case 'request':
         await this.answer(message.id, message.kind, message.parameters);
@@ -164,7 +182,8 @@ export class Panel implements Disposable {
     }
   }
 
-  private async pushStudy(): Promise<void> {
+  /** Sends the study as it is now, and with it the wish to ask for the history again. */
+  async pushStudy(): Promise<void> {
     const { services, views } = this.around;
     if (!this.ready || !services.studies.ready) return;
     const study = this.study;
@@ -176,6 +195,10 @@ export class Panel implements Disposable {
     this.panel.title = this.title;
     this.post({ type: 'study', study: await views.study(study, null) });
   }
+}
+
+function titleOf(kind: PanelKind, study: Study | undefined): string {
+  return study === undefined ? PANEL_TITLES[kind] : `${PANEL_TITLES[kind]}: ${study.name}`;
 }
 
 export function viewType(kind: PanelKind): string {

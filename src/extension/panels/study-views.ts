@@ -1,11 +1,12 @@
 import { DeltaloomError } from '../../core/errors.js';
 import { recordChanges } from '../../study/commit-results.js';
+import { mergeFolder, matrixPath } from '../../study/paths.js';
 import { StudyHistory, type RecordCommit, type RecordedStudy } from '../../study/history.js';
 import type { RunRecord, ScoreMatrix } from '../../study/records.js';
 import { openRepository } from '../../study/repository.js';
 import type { Study } from '../services.js';
 import { collectMatrix, collectStudy, matrixId, mentionedCommits } from './collect.js';
-import type { HistoryView, MatrixValues, StudyView, Version } from './messages.js';
+import type { HistoryView, MatrixValues, Parameters, StudyView, Version } from './messages.js';
 
 /** What the panels show of a study, in the working tree or as of a commit. */
 export class StudyViews {
@@ -48,20 +49,30 @@ export class StudyViews {
     return { matrix, values: collectMatrix(matrix, version) };
   }
 
+  /** Relative to the study. */
+  async matrixFile(study: Study, version: Version, id: string): Promise<string> {
+    const { deltaName, method, granularity } = (await this.matrix(study, version, id)).matrix;
+    return matrixPath(deltaName, method, granularity);
+  }
+
   async runs(study: Study, version: Version): Promise<readonly RunRecord[]> {
     return (await this.recordedAt(study, version)).runs;
   }
 
   /** Never throws for want of a repository: says why there is none. */
-  async history(study: Study, paths: readonly string[], hashes: readonly string[]): Promise<HistoryView> {
+  async history(study: Study, { paths, target, hashes }: Parameters<'history'>): Promise<HistoryView> {
     try {
       this.demandTrust();
       const { git, state } = await openRepository(study.directory);
-      const [commits, named, changes] = await Promise.all([
-        this.historyOf(study).commits(paths),
-        this.historyOf(study).describe(hashes),
+      const history = this.historyOf(study);
+      const [own, all, named, changes] = await Promise.all([
+        history.commits(paths),
+        target === null ? null : history.commits([...paths, mergeFolder(target)]),
+        history.describe(hashes),
         recordChanges(git, state),
       ]);
+      const here = new Set(own.map(({ hash }) => hash));
+      const commits = (all ?? own).map((commit) => ({ ...commit, here: here.has(commit.hash) }));
       for (const commit of commits) this.authors.set(commit.hash, commit);
       const { branch, head, operation, shallow } = state;
       return {

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { StudyViews } from '../../../src/extension/panels/study-views.js';
 import type { Study } from '../../../src/extension/services.js';
+import { mergeRecordPath } from '../../../src/study/paths.js';
 import { readSnapshot } from '../../../src/study/snapshot.js';
 import { gitIn } from '../../support/commands.js';
 import { exampleStudy, matrixFile, writeJson, writeStudy } from '../../support/example-study.js';
@@ -45,19 +46,23 @@ async function recompute(seed: number): Promise<void> {
   await writeJson(folder, el2n ?? '', matrix);
 }
 
+function wanted(paths: string[], hashes: string[] = []) {
+  return { paths, hashes, target: null };
+}
+
 describe('the history that a panel gets', () => {
   it('tells what changed among the files on screen from what changed elsewhere', async () => {
     const hash = begin();
     const views = new StudyViews(() => true);
     await recompute(3);
-    const there = await views.history(await study(), [el2n ?? ''], []);
+    const there = await views.history(await study(), wanted([el2n ?? '']));
     expect(there).toMatchObject({ uncommitted: 1, changedHere: true });
     expect(there.commits.map((commit) => commit.hash)).toEqual([hash]);
-    expect(await views.history(await study(), [loss ?? ''], [])).toMatchObject({
+    expect(await views.history(await study(), wanted([loss ?? '']))).toMatchObject({
       uncommitted: 1,
       changedHere: false,
     });
-    expect((await views.history(await study(), ['.deltaloom/scores'], [])).changedHere).toBe(true);
+    expect((await views.history(await study(), wanted(['.deltaloom/scores']))).changedHere).toBe(true);
   });
 
   it('names commits that did not change these files, and not those that this clone lacks', async () => {
@@ -67,16 +72,35 @@ describe('the history that a panel gets', () => {
     const views = new StudyViews(() => true);
     const history = await views.history(
       await study(),
-      [loss ?? ''],
-      [git('rev-parse', 'HEAD'), 'f'.repeat(40)],
+      wanted([loss ?? ''], [git('rev-parse', 'HEAD'), 'f'.repeat(40)]),
     );
     expect(history.commits.map(({ subject }) => subject)).toEqual(['Score']);
     expect(history.named.map(({ subject }) => subject)).toEqual(['Score by EL2N again']);
   });
 
+  it('lists merges of the target among the commits of its weights, and those of no other', async () => {
+    const scored = begin();
+    const names = ['compare_00', 'odd?name'] as const;
+    const hashes: string[] = [];
+    for (const target of names) {
+      await writeJson(folder, mergeRecordPath(target, 'adapter.loss'), {});
+      git('add', '--all', '.');
+      git('commit', '--quiet', '--message', `Merge for ${target}`);
+      hashes.push(git('rev-parse', 'HEAD'));
+    }
+    const views = new StudyViews(() => true);
+    for (const [i, target] of names.entries()) {
+      const { commits } = await views.history(await study(), { ...wanted([loss ?? '']), target });
+      expect(commits.map(({ hash, here }) => [hash, here])).toEqual([
+        [hashes[i], false],
+        [scored, true],
+      ]);
+    }
+  });
+
   it('says why there is none, and shows the working tree all the same', async () => {
     const views = new StudyViews(() => true);
-    expect((await views.history(await study(), [], [])).repository).toMatchObject({
+    expect((await views.history(await study(), wanted([]))).repository).toMatchObject({
       kind: 'none',
       reason: 'The study is not in a git repository.',
     });
@@ -89,7 +113,7 @@ describe('the history that a panel gets', () => {
   it('is not read in an untrusted workspace', async () => {
     begin();
     const views = new StudyViews(() => false);
-    expect((await views.history(await study(), [], [])).repository).toMatchObject({
+    expect((await views.history(await study(), wanted([]))).repository).toMatchObject({
       kind: 'none',
       remedy: 'Trust the workspace to see it.',
     });

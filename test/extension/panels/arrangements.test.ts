@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest';
+import { MEMORY } from '../../../src/extension/identifiers.js';
+import { Arrangements } from '../../../src/extension/panels/arrangements.js';
+import { arrangementSchema, type Arrangement } from '../../../src/extension/panels/messages.js';
+
+/** As VS Code does it: what is kept is JSON. */
+class Memory {
+  readonly texts = new Map<string, string>();
+  get<T>(key: string): T | undefined {
+    const text = this.texts.get(key);
+    return text === undefined ? undefined : (JSON.parse(text) as T);
+  }
+  update(key: string, value: unknown): Promise<void> {
+    this.texts.set(key, JSON.stringify(value));
+    return Promise.resolve();
+  }
+}
+
+function arranged(study: string, patch: Partial<Arrangement> = {}): Arrangement {
+  return { ...arrangementSchema.parse({ version: 1, study }), ...patch };
+}
+
+describe('what panels were arranged like', () => {
+  it('is kept by kind and study, the last of each', async () => {
+    const memory = new Memory();
+    const arrangements = new Arrangements(memory as ConstructorParameters<typeof Arrangements>[0]);
+    await arrangements.keep('heatmap', arranged('/a', { method: 'loss' }));
+    await arrangements.keep('heatmap', arranged('/b', { method: 'grand', granularity: 'block' }));
+    await arrangements.keep('results', arranged('/a', { filter: 'who', hidden: ['group'] }));
+    const last = arranged('/a', { method: 'el2n', order: 'value', temperature: 0.25, comparedVersion: null });
+    await arrangements.keep('heatmap', last);
+    const again = new Arrangements(memory as ConstructorParameters<typeof Arrangements>[0]);
+    expect(again.of('heatmap', '/a')).toEqual(last);
+    expect(again.of('heatmap', '/b')).toMatchObject({ method: 'grand', granularity: 'block' });
+    expect(again.of('results', '/a')).toMatchObject({ filter: 'who', hidden: ['group'] });
+    expect(again.of('weights', '/a')).toBeNull();
+  });
+
+  it('no longer compares what was compared before', async () => {
+    const arrangements = new Arrangements(new Memory() as ConstructorParameters<typeof Arrangements>[0]);
+    await arrangements.keep('heatmap', arranged('/a', { comparedVersion: 'f'.repeat(40) }));
+    await arrangements.keep('heatmap', arranged('/a'));
+    expect(arrangements.of('heatmap', '/a')?.comparedVersion).toBeUndefined();
+  });
+
+  it('finds the last panel of a kind when its study is not known', async () => {
+    const arrangements = new Arrangements(new Memory() as ConstructorParameters<typeof Arrangements>[0]);
+    await arrangements.keep('curves', arranged('/b'));
+    await arrangements.keep('curves', arranged('/a'));
+    await arrangements.keep('results', arranged('/b'));
+    expect(arrangements.of('curves', null)?.study).toBe('/a');
+  });
+
+  it('forgets what another version wrote, and grows no further than some tens of panels', async () => {
+    const memory = new Memory();
+    await memory.update(MEMORY.panels, [{ kind: 'pie', arrangement: {} }]);
+    const arrangements = new Arrangements(memory as ConstructorParameters<typeof Arrangements>[0]);
+    expect(arrangements.of('heatmap', null)).toBeNull();
+    for (let i = 0; i < 60; i++) await arrangements.keep('heatmap', arranged(`/${i}`));
+    expect(memory.get<unknown[]>(MEMORY.panels)).toHaveLength(40);
+    expect(arrangements.of('heatmap', '/59')).not.toBeNull();
+  });
+});
