@@ -235,7 +235,7 @@ describe('commit results', () => {
     const identity = ['GIT_AUTHOR_EMAIL', 'GIT_COMMITTER_EMAIL', 'EMAIL', 'HOME', 'XDG_CONFIG_HOME'] as const;
     const before = identity.map((name) => [name, process.env[name]] as const);
     try {
-      for (const name of identity) delete process.env[name];
+      for (const name of identity) Reflect.deleteProperty(process.env, name);
       await expect(commitResults(repository, 'Remove')).rejects.toMatchObject({
         code: 'commit-failed',
         message: expect.stringMatching(/user\.email|email/) as string,

@@ -6,6 +6,7 @@ import { arrangementSchema, type Arrangement } from '../../../src/extension/pane
 /** As VS Code does it: what is kept is JSON. */
 class Memory {
   readonly texts = new Map<string, string>();
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- VS Code's own signature
   get<T>(key: string): T | undefined {
     const text = this.texts.get(key);
     return text === undefined ? undefined : (JSON.parse(text) as T);
@@ -23,13 +24,13 @@ function arranged(study: string, patch: Partial<Arrangement> = {}): Arrangement 
 describe('what panels were arranged like', () => {
   it('is kept by kind and study, the last of each', async () => {
     const memory = new Memory();
-    const arrangements = new Arrangements(memory as ConstructorParameters<typeof Arrangements>[0]);
+    const arrangements = new Arrangements(memory);
     await arrangements.keep('heatmap', arranged('/a', { method: 'loss' }));
     await arrangements.keep('heatmap', arranged('/b', { method: 'grand', granularity: 'block' }));
     await arrangements.keep('results', arranged('/a', { filter: 'who', hidden: ['group'] }));
     const last = arranged('/a', { method: 'el2n', order: 'value', temperature: 0.25, comparedVersion: null });
     await arrangements.keep('heatmap', last);
-    const again = new Arrangements(memory as ConstructorParameters<typeof Arrangements>[0]);
+    const again = new Arrangements(memory);
     expect(again.of('heatmap', '/a')).toEqual(last);
     expect(again.of('heatmap', '/b')).toMatchObject({ method: 'grand', granularity: 'block' });
     expect(again.of('results', '/a')).toMatchObject({ filter: 'who', hidden: ['group'] });
@@ -37,14 +38,14 @@ describe('what panels were arranged like', () => {
   });
 
   it('no longer compares what was compared before', async () => {
-    const arrangements = new Arrangements(new Memory() as ConstructorParameters<typeof Arrangements>[0]);
+    const arrangements = new Arrangements(new Memory());
     await arrangements.keep('heatmap', arranged('/a', { comparedVersion: 'f'.repeat(40) }));
     await arrangements.keep('heatmap', arranged('/a'));
     expect(arrangements.of('heatmap', '/a')?.comparedVersion).toBeUndefined();
   });
 
   it('finds the last panel of a kind when its study is not known', async () => {
-    const arrangements = new Arrangements(new Memory() as ConstructorParameters<typeof Arrangements>[0]);
+    const arrangements = new Arrangements(new Memory());
     await arrangements.keep('curves', arranged('/b'));
     await arrangements.keep('curves', arranged('/a'));
     await arrangements.keep('results', arranged('/b'));
@@ -54,7 +55,7 @@ describe('what panels were arranged like', () => {
   it('forgets what another version wrote, and grows no further than some tens of panels', async () => {
     const memory = new Memory();
     await memory.update(MEMORY.panels, [{ kind: 'pie', arrangement: {} }]);
-    const arrangements = new Arrangements(memory as ConstructorParameters<typeof Arrangements>[0]);
+    const arrangements = new Arrangements(memory);
     expect(arrangements.of('heatmap', null)).toBeNull();
     for (let i = 0; i < 60; i++) await arrangements.keep('heatmap', arranged(`/${i}`));
     expect(memory.get<unknown[]>(MEMORY.panels)).toHaveLength(40);
