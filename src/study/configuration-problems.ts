@@ -86,14 +86,19 @@ export function configurationProblems(
       'Add one, for example "adapter": { "type": "adapter" }.',
     );
   }
-  for (const role of ['sources', 'targets'] as const) {
-    for (const name of Object.keys(configuration[role].tuningByDelta)) {
+  const byDelta = [
+    { path: ['sources', 'tuningByDelta'], own: configuration.sources.tuningByDelta },
+    { path: ['targets', 'tuningByDelta'], own: configuration.targets.tuningByDelta },
+    { path: ['weights', 'temperaturesByDelta'], own: configuration.weights.temperaturesByDelta },
+  ];
+  for (const { path, own } of byDelta) {
+    for (const name of Object.keys(own)) {
       if (Object.hasOwn(configuration.deltas, name)) continue;
       const near = nearestName(name, Object.keys(configuration.deltas));
       add(
         'error',
         'delta-unknown',
-        [role, 'tuningByDelta', name],
+        [...path, name],
         `The study has no delta settings called '${name}'.`,
         near === undefined ? 'Remove it, or add the delta.' : `Did you mean '${near}'?`,
       );

@@ -55,6 +55,8 @@ const tuningFields = {
   patience: z.int().min(0).describe('Validations without improvement before stopping; 0: never stop early.'),
 };
 
+const temperatureSchema = z.partialRecord(z.enum(SCORE_METHODS), z.number().positive());
+
 export const tuningSchema = z.strictObject({
   learningRates: tuningFields.learningRates.default([5e-4]),
   batchSizes: tuningFields.batchSizes.default([8]),
@@ -163,7 +165,13 @@ export const studySchema = z.strictObject({
     .prefault({}),
   weights: z
     .strictObject({
-      temperatures: z.partialRecord(z.enum(SCORE_METHODS), z.number().positive()).default({}),
+      temperatures: temperatureSchema
+        .default({})
+        .describe('Of the softmax that turns scores into weights, by method.'),
+      temperaturesByDelta: z
+        .record(z.string(), temperatureSchema)
+        .default({})
+        .describe('Temperatures that a delta has of its own: its scores may spread otherwise.'),
       bestSource: z.enum(SCORE_METHODS).default('loss').describe('The score that chooses the best source.'),
     })
     .prefault({}),

@@ -7,6 +7,7 @@ import { SourceFinder, type FinishedRun } from './planned-runs.js';
 import type { MergeRecord } from './records.js';
 import { stepRuns } from './score-matrices.js';
 import type { StudySession } from './session.js';
+import { configuredTemperatures } from './temperatures.js';
 
 type MergeJob = Extract<JobRequest, { kind: 'merge' }>;
 
@@ -73,7 +74,7 @@ async function mergeRequest(
     loraRule: job.loraRule ?? configuration.merges.loraRule,
     compatibility: configuration.compatibility,
     groups: configuration.groups,
-    temperatures: configuration.weights.temperatures,
+    temperatures: configuredTemperatures(configuration.weights, deltaName),
     candidates: sources.map((run) => candidate(session, run)),
     matrix: await matrixFor(session, deltaName, by),
   };

@@ -3,6 +3,7 @@ import { readCatalogue, sourceTasks, taskNamed } from './catalogue.js';
 import { loadStudy } from './load.js';
 import { chooseWeights, type ChosenWeights, type MergeBy } from './merging/index.js';
 import { StudyStore } from './store.js';
+import { configuredTemperatures } from './temperatures.js';
 
 /**
  * The weights that a merge for a target would have, from the records alone: no checkpoint needs to be here.
@@ -26,7 +27,7 @@ export async function studyWeights(
     compatibility: configuration.compatibility,
     sources: matrix?.sources ?? sourceTasks(configuration, tasks),
     groups: configuration.groups,
-    temperatures: configuration.weights.temperatures,
+    temperatures: configuredTemperatures(configuration.weights, request.deltaName),
     matrix,
   });
 }

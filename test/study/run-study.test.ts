@@ -196,9 +196,10 @@ describe('a whole study', { timeout: 300_000 }, () => {
     const file = join(own, 'deltaloom.json');
     const configuration = JSON.parse(await readFile(file, 'utf8')) as { sources?: object };
     const tuningByDelta = { adapter: { steps: 4 }, adaptor: { steps: 5 } };
+    const weights = { temperaturesByDelta: { lora: { loss: 0.5 } } };
     await writeFile(
       file,
-      JSON.stringify({ ...configuration, sources: { ...configuration.sources, tuningByDelta } }),
+      JSON.stringify({ ...configuration, weights, sources: { ...configuration.sources, tuningByDelta } }),
     );
     expect((await preflight(own)).filter(({ severity }) => severity === 'error')).toMatchObject([
       {
@@ -206,6 +207,7 @@ describe('a whole study', { timeout: 300_000 }, () => {
         path: ['sources', 'tuningByDelta', 'adaptor'],
         remedy: "Did you mean 'adapter'?",
       },
+      { code: 'delta-unknown', path: ['weights', 'temperaturesByDelta', 'lora'] },
     ]);
     await execute(own, TUNE_COPY);
     expect((await readSnapshot(own)).runs).toMatchObject([{ results: { steps: 4 } }]);

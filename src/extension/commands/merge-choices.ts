@@ -1,4 +1,5 @@
 import {
+  defaultTemperature,
   averagingWeights,
   bestSourceWeights,
   describeWeights,
@@ -12,6 +13,7 @@ import { SCORE_METHOD_INFO, type ScoreMethod } from '../../core/methods.js';
 import type { JobRequest } from '../../study/jobs.js';
 import type { ScoreMatrix } from '../../study/records.js';
 import type { StudySnapshot } from '../../study/snapshot.js';
+import { temperatureOf } from '../../study/temperatures.js';
 import { STRINGS } from '../strings.js';
 import type { StudyIndex } from '../tree/study-index.js';
 import type { Choice } from './tune-choices.js';
@@ -93,7 +95,7 @@ export function collectMergeRules(
   for (const info of Object.values(SCORE_METHOD_INFO)) {
     const row = findScoreRow(snapshot, info.id, target, deltaName, selected);
     if (row === undefined) continue;
-    const temperature = configuration?.weights.temperatures[info.id] ?? info.defaultTemperature;
+    const temperature = temperatureOf(row.matrix, configuration);
     choices.push({
       label: info.title,
       description: `τ ${temperature}`,
@@ -163,8 +165,7 @@ export function collectTemperatures(
   target: string,
   configured: number | undefined,
 ): Choice<number>[] {
-  const { defaultTemperature } = SCORE_METHOD_INFO[row.method];
-  const centre = configured ?? defaultTemperature;
+  const centre = configured ?? defaultTemperature(row.method, row.matrix.compatibility);
   const factors = [1, 0.1, 0.25, 0.5, 2, 4, 10];
   const temperatures = factors.map((factor) => Number((centre * factor).toPrecision(3)));
   return temperatures.map((temperature, position) => ({

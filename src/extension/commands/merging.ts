@@ -1,4 +1,5 @@
 import { DeltaloomError } from '../../core/errors.js';
+import { configuredTemperatures } from '../../study/temperatures.js';
 import { COMMANDS } from '../identifiers.js';
 import { STRINGS } from '../strings.js';
 import { formatMergeLabel } from '../tree/labels.js';
@@ -117,7 +118,11 @@ function chooseTemperature(
 ): Promise<number | undefined> {
   // Scores that can't become weights (NaN) are told now, not after a temperature was chosen.
   weightsOf(row, target, 1);
-  const configured = owner.index.snapshot.configuration?.weights.temperatures[row.method];
+  const { configuration } = owner.index.snapshot;
+  const configured =
+    configuration === null
+      ? undefined
+      : configuredTemperatures(configuration.weights, row.matrix.deltaName)[row.method];
   return pickOrType(
     collectTemperatures(row, target, configured),
     { title: `${title} · ${formatMergeLabel(row.method)}`, placeholder: STRINGS.merge.temperature },

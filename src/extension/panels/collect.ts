@@ -1,9 +1,9 @@
 import { weightDirection } from '../../core/averaging-weights.js';
-import { SCORE_METHOD_INFO } from '../../core/methods.js';
 import type { RecordCommit, RecordedStudy } from '../../study/history.js';
 import { matrixPath } from '../../study/paths.js';
 import type { Provenance, RunRecord, ScoreMatrix } from '../../study/records.js';
 import { initialisationLabel } from '../../study/target-results.js';
+import { temperatureOf } from '../../study/temperatures.js';
 import type {
   CurveView,
   MatrixSummary,
@@ -99,9 +99,7 @@ function summary(
     sources: matrix.sources,
     parts: matrix.parts,
     filled: matrix.cells.length,
-    temperature:
-      configuration?.weights.temperatures[matrix.method] ??
-      SCORE_METHOD_INFO[matrix.method].defaultTemperature,
+    temperature: temperatureOf(matrix, configuration),
     provenances: matrix.provenances.map(view),
   };
 }

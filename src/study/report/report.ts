@@ -1,10 +1,11 @@
-import { averagingWeights, defaultTemperature, weightDirection } from '../../core/averaging-weights.js';
+import { averagingWeights, weightDirection } from '../../core/averaging-weights.js';
 import { DeltaloomError } from '../../core/errors.js';
 import { GRANULARITIES, SCORE_METHOD_INFO, SCORE_METHODS } from '../../core/methods.js';
 import { collectResults, type ResultsTable } from '../../core/results.js';
 import type { Provenance, ScoreMatrix } from '../records.js';
 import type { StudySnapshot } from '../snapshot.js';
 import { initialisationLabel, targetResults } from '../target-results.js';
+import { temperatureOf } from '../temperatures.js';
 import { curveChart } from './curves.js';
 import { heatmap } from './heatmap.js';
 import { escapeHtml, html, type Html } from './html.js';
@@ -155,8 +156,7 @@ function matrixSection(matrix: ScoreMatrix, snapshot: StudySnapshot): Html {
 
 function weightsTable(matrix: ScoreMatrix, { configuration }: StudySnapshot): Html {
   const { method, compatibility } = matrix;
-  const temperature =
-    configuration?.weights.temperatures[method] ?? defaultTemperature(method, compatibility);
+  const temperature = temperatureOf(matrix, configuration);
   const rows = matrix.targets.map((target) => {
     const row = matrix.sources.flatMap((task) => {
       const cell = matrix.cells.find((candidate) => candidate.target === target && candidate.source === task);
