@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { DEVICE_IDS, type DeviceId, type DeviceReport, type Engine, type EngineOptions } from './contract.js';
 import { EagerEngine } from './eager.js';
+import { askInChild } from './provider-probe.js';
 import { defaultThreads, OnnxRuntimeEngine } from './onnxruntime.js';
 
 interface Probe {
@@ -57,40 +58,54 @@ function missingCuda(): string | undefined {
     : `the CUDA provider of ONNX Runtime is not installed (${library}; its npm package fetches it while installing, unless told to skip)`;
 }
 
+const USABLE = {
+  cpu: 'part of ONNX Runtime, works everywhere',
+  webgpu: 'a GPU adapter answered through WebGPU',
+  cuda: 'the CUDA libraries of ONNX Runtime were found',
+} as const;
+
+const UNUSABLE = {
+  cpu: 'ONNX Runtime does not load on this machine',
+  webgpu: 'no GPU adapter answered through WebGPU',
+  cuda: 'the CUDA provider of ONNX Runtime is not installed or its libraries are missing',
+} as const;
+
+/** A provider is asked once per process. */
+const answers = new Map<string, Promise<Probe>>();
+
+function probeProvider(id: 'cpu' | 'webgpu' | 'cuda'): Promise<Probe> {
+  const answer = answers.get(id) ?? askProvider(id);
+  answers.set(id, answer);
+  return answer;
+}
+
 /**
  * Tries a provider with a model of one node: ONNX Runtime falls back silently when a provider's libraries are missing, so
  * only a session that was asked for nothing else tells.
  */
-async function probeProvider(id: 'cpu' | 'webgpu' | 'cuda'): Promise<Probe> {
+async function askProvider(id: 'cpu' | 'webgpu' | 'cuda'): Promise<Probe> {
+  const missing = id === 'cuda' ? missingCuda() : undefined;
+  if (missing !== undefined) return { usable: false, reason: missing };
   try {
-    const missing = id === 'cuda' ? missingCuda() : undefined;
-    if (missing !== undefined) return { usable: false, reason: missing };
-    const runtime = await import('onnxruntime-node');
     const { OnnxGraphBuilder } = await import('./onnx/graph-builder.js');
     const builder = new OnnxGraphBuilder();
     builder.input('x', 'float32', [1]);
     builder.output('y', builder.apply('Add', ['x', 'x']), 'float32', 1);
-    const session = await runtime.InferenceSession.create(builder.finish('probe'), {
-      executionProviders: [id],
-      logSeverityLevel: 4,
-    });
-    await session.release();
-    const reasons = {
-      cpu: 'part of ONNX Runtime, works everywhere',
-      webgpu: 'a GPU adapter answered through WebGPU',
-      cuda: 'the CUDA libraries of ONNX Runtime were found',
-    };
-    return { usable: true, reason: reasons[id] };
+    const model = builder.finish('probe');
+    if (id === 'cpu') await openAndRelease(model);
+    else await askInChild(load.resolve('onnxruntime-node'), model, id);
+    return { usable: true, reason: USABLE[id] };
   } catch (error) {
     const message =
       error instanceof Error ? withoutSource(error.message.split('\n')[0] ?? '') : String(error);
-    const reasons = {
-      cpu: `ONNX Runtime does not load on this machine (${message})`,
-      webgpu: `no GPU adapter answered through WebGPU (${message})`,
-      cuda: `the CUDA provider of ONNX Runtime is not installed or its libraries are missing (${message})`,
-    };
-    return { usable: false, reason: reasons[id] };
+    return { usable: false, reason: `${UNUSABLE[id]} (${message})` };
   }
+}
+
+async function openAndRelease(model: Uint8Array): Promise<void> {
+  const runtime = await import('onnxruntime-node');
+  const session = await runtime.InferenceSession.create(model, { logSeverityLevel: 4 });
+  await session.release();
 }
 
 /** ONNX Runtime's checks begin with the place in its source and the condition; what a user can read comes after. */

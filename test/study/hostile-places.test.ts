@@ -110,6 +110,7 @@ it('a target without another source is refused by name', async () => {
   const study = join(root, 'alone');
   await mkdir(study);
   await writeTinyStudy(study, { tasks: ['only one'] });
+  expect((await preflight(study)).map(({ code }) => code)).toContain('no-other-source');
   await executeJob(study, { ...tune, tasks: ['only one'] }, context);
   const merge: JobRequest = {
     kind: 'merge',

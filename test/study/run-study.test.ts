@@ -188,6 +188,17 @@ describe('a whole study', { timeout: 300_000 }, () => {
       results: { dev: number | null; steps: number };
     };
     expect(record.results).toMatchObject({ dev: null, steps: 6 });
+    await rm(join(weird, 'tasks', 'copy', 'copy_16_42_test.tsv'));
+    const found = await preflight(weird);
+    expect(found.filter(({ severity }) => severity === 'error')).toMatchObject([
+      { code: 'probe-missing', path: ['scores', 'probe'] },
+    ]);
+    expect(found.map(({ code }) => code)).toEqual(
+      expect.arrayContaining(['task-without-dev', 'task-without-test']),
+    );
+    for (const { message } of found.filter(({ code }) => code.startsWith('task-without'))) {
+      expect(message).toMatch(/'copy'/);
+    }
   });
 
   it('tunes a delta by settings of its own, and says when they name no delta', async () => {
