@@ -227,8 +227,9 @@ try {
           }
         }
       }
-      await page.keyboard.press('Control+F4');
-      await page.waitForTimeout(500);
+      // With none of its panels in front, the next command asks which study is meant.
+      await bench.runCommand('View: Close All Editors');
+      await page.locator('.tabs-container .tab').first().waitFor({ state: 'detached' });
     }
   }
 } finally {

@@ -5,24 +5,33 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { cacheDirectory } from './vscode/cache-directory.js';
 import { ensureVsCode } from './vscode/installation.js';
-import { remoteResource, startVsCodeServer, workbenchAddress } from './vscode/server.js';
+import { startVsCodeServer, workbenchAddress } from './vscode/server.js';
 
 /** `npm start`: builds the extension and opens a study in a real VS Code, in the browser or (`--desktop`) in the installed one. */
 
 const USAGE = `npm start -- [options]
   --study DIR   open this study instead of the sample
   --desktop     use the VS Code on the PATH (the command 'code')
-  --port N      port of VS Code in the browser (default 8451, or a free one)`;
+  --port N      port of VS Code in the browser (default 8451, or a free one)
+  --user DIR    where that VS Code keeps settings and state (default: in the cache folder)`;
 
 const root = path.resolve(import.meta.dirname, '..');
 
-function readOptions(): { study: string | undefined; desktop: boolean; port: number } {
+interface Options {
+  readonly study: string | undefined;
+  readonly desktop: boolean;
+  readonly port: number;
+  readonly user: string;
+}
+
+function readOptions(): Options {
   try {
     const { values } = parseArgs({
       options: {
         study: { type: 'string' },
         desktop: { type: 'boolean', default: false },
         port: { type: 'string', default: '8451' },
+        user: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },
     });
@@ -30,7 +39,8 @@ function readOptions(): { study: string | undefined; desktop: boolean; port: num
     const port = Number(values.port);
     if (!Number.isInteger(port) || port < 0 || port > 65535)
       fail(`--port ${values.port} is no port (0 to 65535).\n${USAGE}`);
-    return { study: values.study, desktop: values.desktop, port };
+    const user = path.resolve(values.user ?? path.join(cacheDirectory(), 'user-data'));
+    return { study: values.study, desktop: values.desktop, port, user };
   } catch (error) {
     return fail(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
   }
@@ -79,10 +89,11 @@ if (options.desktop) {
 
 const installation = await ensureVsCode((line) => console.log(line));
 const server = await startVsCodeServer(installation, {
-  dataDirectory: path.join(cacheDirectory(), 'user-data'),
+  dataDirectory: options.user,
   port: await portOrAny(options.port),
+  extension: root,
 });
-const address = workbenchAddress(server, study, [['extensionDevelopmentPath', remoteResource(server, root)]]);
+const address = workbenchAddress(server, study);
 console.log(
   `\nVS Code ${installation.version} with Deltaloom and ${study} is open at\n\n  ${address}\n\nPress Ctrl-C to stop.`,
 );

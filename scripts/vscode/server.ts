@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -13,8 +13,13 @@ export interface VsCodeServerOptions {
   /** true: folders start untrusted and VS Code asks. */
   readonly workspaceTrust?: boolean;
   readonly settings?: Readonly<Record<string, unknown>>;
-  /** Needed for `extensionTestsPath`; a built workbench ignores it otherwise. */
+  /**
+   * For tests: a built workbench heeds `extensionDevelopmentPath` and `extensionTestsPath` only then. It shows no toasts then
+   * either, so that people get `extension` instead.
+   */
   readonly testDriver?: boolean;
+  /** Folder of an extension that this user has, as it lies there; reloading the window loads what was built meanwhile. */
+  readonly extension?: string;
 }
 
 export interface VsCodeServer {
@@ -52,6 +57,7 @@ export async function startVsCodeServer(
   const writeSettings = (settings: Readonly<Record<string, unknown>> = {}): Promise<void> =>
     writeFile(path.join(user, 'settings.json'), JSON.stringify({ ...QUIET_SETTINGS, ...settings }, null, 2));
   await writeSettings(options.settings);
+  if (options.extension !== undefined) await installInPlace(options.dataDirectory, options.extension);
   const environment: NodeJS.ProcessEnv = { ...process.env, EXTENSIONS_GALLERY: '{}' };
   // A VS Code terminal sets these for its own instance; the server must not talk to that one.
   delete environment['VSCODE_IPC_HOOK_CLI'];
@@ -107,11 +113,29 @@ export async function startVsCodeServer(
   };
 }
 
+/** Adds an extension to the user's list without copying it; what else is on the list stays. */
+async function installInPlace(dataDirectory: string, folder: string): Promise<void> {
+  const { publisher, name, version } = JSON.parse(
+    await readFile(path.join(folder, 'package.json'), 'utf8'),
+  ) as { publisher: string; name: string; version: string };
+  const identifier = { id: `${publisher}.${name}` };
+  const list = path.join(dataDirectory, 'extensions', 'extensions.json');
+  await mkdir(path.dirname(list), { recursive: true });
+  const text = await readFile(list, 'utf8').catch(() => '[]');
+  const others = (JSON.parse(text) as { identifier?: { id?: string } }[]).filter(
+    (entry) => entry.identifier?.id !== identifier.id,
+  );
+  // As VS Code writes addresses: `$mid` 1 marks one.
+  const location = { $mid: 1, scheme: 'file', path: toUrlPath(folder) };
+  const entry = { identifier, version, location, metadata: { installedTimestamp: Date.now(), pinned: true } };
+  await writeFile(list, JSON.stringify([...others, entry]));
+}
+
 /** The address that opens a folder with payload keys for the workbench (`extensionDevelopmentPath`, ...). */
 export function workbenchAddress(
   server: VsCodeServer,
   folder: string | undefined,
-  payload: readonly (readonly [string, string])[],
+  payload: readonly (readonly [string, string])[] = [],
 ): string {
   const query = new URLSearchParams();
   if (folder !== undefined) query.set('folder', toUrlPath(folder));
