@@ -17,7 +17,7 @@ async function main(): Promise<void> {
   const root = join(import.meta.dirname, '..');
   const deltaName = argument('delta') ?? 'adapter';
   const study = resolve(argument('study') ?? join(root, '.cache', 'demo', '16-shots'));
-  const directory = join(root, '.cache', 'sample-transfer');
+  const directory = join(root, '.cache', `sample-transfer-${deltaName}`);
   await copyStudy(study, directory);
   const before = await readSnapshot(directory);
   const targets = before.configuration?.targets;
@@ -49,7 +49,7 @@ async function main(): Promise<void> {
   const report = describe(await readSnapshot(directory), deltaName, seeds);
   const folder = join(root, 'bench', 'results');
   await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, 'sample-transfer.md'), report);
+  await writeFile(join(folder, `sample-transfer-${deltaName}.md`), report);
   console.log(report);
 }
 
