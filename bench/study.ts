@@ -14,7 +14,7 @@ import { measureScoring } from './study/scoring.js';
  * npm run bench:study -- [--only scoring|merging] [--size small] [--count 8] [--examples 16] [--threads 2]
  *                        [--tasks DIR] [--tokenizer DIR] [--cache DIR]
  *
- * Writes bench/results/study.md. The PyTorch side runs where DELTALOOM_PEER_PYTHON has torch, and says so where not.
+ * Writes bench/results/study-scoring.md and study-merging.md; what they mean is said in study.md. The PyTorch side runs where DELTALOOM_PEER_PYTHON has torch, and says so where not.
  */
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { values } = parseArgs({
@@ -37,7 +37,6 @@ const sizes = Object.keys(SIZES).filter((size) => SIZES[size as Size].vocab_size
 if (!sizes.includes(values.size)) throw new Error(`--size is one of ${sizes.join(', ')}.`);
 
 const load = os.loadavg()[0] ?? 0;
-const sections: string[] = [];
 if (values.only !== 'merging') {
   const options: ScoringOptions = {
     size: values.size as Size,
@@ -50,7 +49,7 @@ if (values.only !== 'merging') {
     log,
   };
   if (existsSync(options.tasks) && existsSync(options.tokenizer)) {
-    sections.push(scoringSection(await measureScoring(options), options));
+    await write('study-scoring.md', scoringSection(await measureScoring(options), options));
   } else {
     log(
       `Scoring is not measured: ${options.tasks} or ${options.tokenizer} is missing (--tasks, --tokenizer).`,
@@ -58,22 +57,27 @@ if (values.only !== 'merging') {
   }
 }
 if (values.only !== 'scoring') {
-  sections.push(mergingSection(await measureMerging(path.join(values.cache, 'merging'), log)));
+  await write(
+    'study-merging.md',
+    mergingSection(await measureMerging(path.join(values.cache, 'merging'), log)),
+  );
 }
 
-const cpu = os.cpus()[0]?.model ?? 'unknown processor';
-const results = path.join(root, 'bench', 'results');
-await mkdir(results, { recursive: true });
-await writeFile(
-  path.join(results, 'study.md'),
-  `# The study's speed\n\n\`npm run bench:study -- ${process.argv.slice(2).join(' ')}\`, ${new Date().toISOString().slice(0, 10)}, ${os.cpus().length} x ${cpu}, Node ${process.versions.node}. Load of the machine at the start: ${load.toFixed(1)}.\n\n${sections.join('\n')}`,
-);
+async function write(name: string, section: string): Promise<void> {
+  const cpu = os.cpus()[0]?.model ?? 'unknown processor';
+  const results = path.join(root, 'bench', 'results');
+  const when = `${new Date().toISOString().slice(0, 10)}, ${os.cpus().length} x ${cpu}, Node ${process.versions.node}`;
+  const command = ['npm run bench:study --', ...process.argv.slice(2)].join(' ');
+  const measured = `\`${command}\`, ${when}. Load of the machine at the start: ${load.toFixed(1)}.`;
+  await mkdir(results, { recursive: true });
+  await writeFile(path.join(results, name), `${section}\n${measured}\n`);
+}
 
 function scoringSection(measured: ScoringMeasurement, options: ScoringOptions): string {
   const { tasks, seconds, opening, half, peer } = measured;
   const cells = tasks * tasks;
   const lines = [
-    '## Scoring',
+    '# Scoring',
     '',
     `Loss, KL, EL2N, cosine and block cosine of ${tasks} x ${tasks} cells: T5 v1.1 ${options.size} with random weights, adapters of size 12, ${options.examples} dev examples of each of ${tasks} real tasks, batches of 8, ${options.threads} threads. Ours is measured whole, ${opening.toFixed(1)} s for opening the model and compiling its programs included.`,
     '',
@@ -101,7 +105,7 @@ function scoringSection(measured: ScoringMeasurement, options: ScoringOptions): 
 
 function mergingSection(measurements: readonly MergeMeasurement[]): string {
   return [
-    '## Merging',
+    '# Merging',
     '',
     'Synthetic adapters of T5-base (120 tensors, 4.4 MB each), equal weights. Reading is the same bytes and nothing else, in pieces as large as a merge reads, by whichever way was faster in that round: four files at a time, or one after the other with blocking calls. `disk`: after the page cache was told to forget the files (posix_fadvise); `memory`: out of the page cache. A merge also writes its result and waits until that is on disk: with few sources this is most of its time, so the second share compares with reading and then writing as many bytes. Medians of 5 rounds, every measurement in a process of its own, warm-up of the program included; peak memory is that of the whole process, Node and loader included.',
     '',
