@@ -196,6 +196,7 @@ function answer(
             text: 'Merged.',
             fraction: 1,
             target: 'x',
+            merge: null,
           }
         : null;
   }

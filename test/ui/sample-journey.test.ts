@@ -241,13 +241,16 @@ describe.skipIf(findChromium() === undefined)(
       expect([await panel.chosen('Method'), await panel.chosen('Order')]).toEqual(['Loss', 'Study']);
     });
 
-    it('draws the curve of a tuning while it runs, and keeps it when it has ended', async () => {
+    it('tunes from the merge, draws the curve while it runs, and keeps it when it has ended', async () => {
       await panel.show('Show Learning Curves', '.run-list');
       await panel.button('Table').click();
+      await panel.front(/^Averaging Weights:/);
       const runs = path.join(study, '.deltaloom', 'runs', target);
       const before = await readdir(runs);
       const added = async () => (await readdir(runs)).filter((name) => !before.includes(name));
-      await bench.chooseFromContextMenu(bench.treeItem(target).first(), 'Tune with Last Settings');
+      await panel.button('Tune from This Merge').click();
+      await panel.page.locator('.job.running, .job.queued').waitFor();
+      await panel.front(/^Learning Curves:/);
       await panel.page.locator('h2 small', { hasText: '1 still running' }).waitFor({ timeout: 90_000 });
       const points = () => panel.page.locator('tbody tr').count();
       const some = await points();
@@ -268,6 +271,11 @@ describe.skipIf(findChromium() === undefined)(
       await panel.button('Picture').click();
       await panel.page.locator('line-picture canvas').waitFor();
       await bench.screenshot('journey-curve');
+      for (const { initialisation } of tuned)
+        expect(initialisation).toMatchObject({ kind: 'merge', label: 'loss' });
+      await panel.front(/^Averaging Weights:/);
+      await panel.button('Show Results').click();
+      await bench.page.locator('.tab.active', { hasText: /^Results:/ }).waitFor();
     });
 
     it('brings every panel back as it was left, after hiding and after a reload', async () => {
@@ -278,8 +286,10 @@ describe.skipIf(findChromium() === undefined)(
       await panel.page.locator('details.columns summary').click();
       await panel.page.locator('details.columns vscode-checkbox[label="Group"]').click();
       await panel.button(/^Loss$/).click();
+      const heads = await panel.page.locator('thead').first().locator('th').allInnerTexts();
+      const loss = heads.findIndex((head) => head.startsWith('Loss'));
       const [row] = await panel.page.locator('tbody tr', { hasText: target }).all();
-      await row?.locator('td button').first().click();
+      await row?.locator('th, td').nth(loss).locator('button').click();
       await panel.page.locator('section[aria-label="Chosen cell"]').waitFor();
 
       await panel.front(/^Learning Curves:/);

@@ -205,7 +205,7 @@ function columnChoice(store: Store, table: ResultsTable): TemplateResult {
 }
 
 function chosenCell(store: Store, model: ResultsModel, row: number, column: number): TemplateResult {
-  const runs = model.runs[row]?.[column] ?? [];
+  const runs = [...(model.runs[row]?.[column] ?? [])].sort((a, b) => a.seed - b.seed);
   const [task, initialisation] = [model.tasks[row] ?? '', model.initialisations[column] ?? ''];
   const shown = store.arrangement.shownVersion === null;
   const digits = { digits: 1, scale: 100 };

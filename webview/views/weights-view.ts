@@ -227,9 +227,12 @@ function mergeControl(
   temperature: number,
 ): TemplateResult {
   const whole = summary.granularity === 'model';
-  const job = [...store.jobs.values()]
-    .filter((candidate) => candidate.kind === 'merge' && candidate.target === target)
-    .at(-1);
+  const last = (kind: string) =>
+    [...store.jobs.values()]
+      .filter((candidate) => candidate.kind === kind && candidate.target === target)
+      .at(-1);
+  const job = last('merge');
+  const tuning = last('tune');
   const busy = job !== undefined && isBusy(job);
   const merge = (named: string | undefined) => () => {
     void store
@@ -265,6 +268,23 @@ function mergeControl(
           })
     }
     ${job === undefined ? nothing : jobLine(store, job)}
+    ${
+      job === undefined || job.merge === null
+        ? nothing
+        : button('Tune from This Merge', () => void store.ask('tuneFrom', { merge: job.merge ?? '' }), {
+            disabled: tuning !== undefined && isBusy(tuning),
+            title: `Tune ${target} from it with the study's settings, for every seed`,
+          })
+    }
+    ${job === undefined || tuning === undefined ? nothing : jobLine(store, tuning)}
+    ${
+      tuning?.state === 'done' && job !== undefined
+        ? button(
+            'Show Results',
+            () => void store.ask('openPanel', { kind: 'results', arrangement: store.arrangement }),
+          )
+        : nothing
+    }
   </div>`;
 }
 

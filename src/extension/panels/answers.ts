@@ -2,6 +2,8 @@ import { commands, env, Uri, ViewColumn, window, workspace } from 'vscode';
 import type { z } from 'zod';
 import { DeltaloomError } from '../../core/errors.js';
 import type { RunRecord } from '../../study/records.js';
+import { mergeRecordPath } from '../../study/paths.js';
+import type { TuneChoice } from '../commands/tune-choices.js';
 import { COMMANDS } from '../identifiers.js';
 import type { Services, Study } from '../services.js';
 import { collectCurve, runKey, sourceRun } from './collect.js';
@@ -43,6 +45,18 @@ const ANSWERS: Answers = {
       { priority: 'interactive', quiet: true },
     );
     return jobStatus(job);
+  },
+  tuneFrom: async ({ merge }, study) => {
+    const record = study.snapshot.merges.find(({ target, id }) => mergeRecordPath(target, id) === merge);
+    if (record === undefined) {
+      throw new DeltaloomError('merge-missing', `The merge ${merge} is not in the working tree.`, {
+        remedy: 'It may have been deleted meanwhile: merge again.',
+      });
+    }
+    const { id, target, deltaName } = record;
+    const choice: TuneChoice = { role: 'target', deltaName, initialisation: { kind: 'merge', id } };
+    await commands.executeCommand(COMMANDS.tune, { study: study.directory, task: target, choice });
+    return null;
   },
   cancel: ({ job }, _study, { services }) => services.jobs.cancel(job),
   openCell: async ({ version, source, target, matrix, what }, study, { services, views }) => {

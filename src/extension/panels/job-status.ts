@@ -3,14 +3,16 @@ import type { JobStatus } from './messages.js';
 
 /** A job in the words of a page. */
 export function jobStatus(job: JobView): JobStatus {
-  const { progress, outcome, error } = job;
+  const { request, progress, outcome, error } = job;
+  const [task = null, ...others] = request.kind === 'tune' ? request.tasks : [];
   return {
     id: job.id,
     title: job.title,
-    kind: job.request.kind,
+    kind: request.kind,
     state: job.state,
     text: error?.message ?? outcome?.summary ?? progress?.label ?? job.title,
     fraction: progress === null || progress.total === 0 ? null : progress.done / progress.total,
-    target: job.request.kind === 'merge' ? job.request.target : null,
+    target: request.kind === 'merge' ? request.target : others.length === 0 ? task : null,
+    merge: request.kind === 'merge' ? (outcome?.records[0] ?? null) : null,
   };
 }

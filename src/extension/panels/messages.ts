@@ -151,7 +151,10 @@ const job = z.object({
   text: z.string(),
   /** 0 to 1; null: not known. */
   fraction: z.number().nullable(),
+  /** The one task it is for; null: several, or none. */
   target: z.string().nullable(),
+  /** The record that a merge wrote or found; null before, and of other jobs. */
+  merge: z.string().nullable(),
 });
 export type JobStatus = z.infer<typeof job>;
 
@@ -215,6 +218,8 @@ export const REQUESTS = {
     }),
     answer: job,
   },
+  /** Tunes the target from a merge that is on record, with the study's settings. */
+  tuneFrom: { parameters: z.object({ merge: z.string() }), answer: z.null() },
   cancel: { parameters: z.object({ job: z.string() }), answer: z.boolean() },
   /** From a cell to what it was made from. */
   openCell: {

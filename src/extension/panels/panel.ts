@@ -55,7 +55,8 @@ export class Panel implements Disposable {
     private restored: Arrangement | null = null,
   ) {
     const { services, extension, curves } = around;
-    panel.title = this.title;
+    // One that comes back before the studies have been read has kept its title.
+    if (this.study !== undefined) panel.title = this.title;
     panel.webview.options = { enableScripts: true, localResourceRoots: [extension] };
     this.disposables.push(
       panel.webview.onDidReceiveMessage((message: unknown) => {
@@ -185,15 +186,15 @@ export class Panel implements Disposable {
   /** Sends the study as it is now, and with it the wish to ask for the history again. */
   async pushStudy(): Promise<void> {
     const { services, views } = this.around;
-    if (!this.ready || !services.studies.ready) return;
+    if (!services.studies.ready) return;
     const study = this.study;
-    if (study === undefined) {
-      this.post({ type: 'study', study: null });
-      return;
+    if (study !== undefined) {
+      this.directory = study.directory;
+      this.panel.title = this.title;
     }
-    this.directory = study.directory;
-    this.panel.title = this.title;
-    this.post({ type: 'study', study: await views.study(study, null) });
+    // Hidden again before its page was there: it will say so when it is looked at.
+    if (!this.ready) return;
+    this.post({ type: 'study', study: study === undefined ? null : await views.study(study, null) });
   }
 }
 

@@ -7,12 +7,41 @@ import {
   pageMessageSchema,
   REQUESTS,
 } from '../../../src/extension/panels/messages.js';
+import { jobStatus } from '../../../src/extension/panels/job-status.js';
 import type { JobView } from '../../../src/runtime/protocol.js';
 import { exampleStudy } from '../../support/example-study.js';
 import { viewOf } from '../../support/sheet.js';
 
 const commit = 'a'.repeat(40);
 const study = exampleStudy({ tasks: 4, methods: ['loss'], blocks: 1, commit });
+
+describe('a job as a panel tells of it', () => {
+  const merge = {
+    id: 'job',
+    study: '/study',
+    request: { kind: 'merge', target: 'a', deltaName: 'adapter', by: { kind: 'average' } },
+    title: 'Merge for a',
+    state: 'running',
+    progress: null,
+    outcome: null,
+    error: null,
+  } as unknown as JobView;
+
+  it('names the record of a merge once there is one', () => {
+    expect(jobStatus(merge)).toMatchObject({ target: 'a', merge: null, text: 'Merge for a' });
+    const outcome = { records: ['.deltaloom/merges/a/x.json'], computed: 1, reused: 0, summary: 'Merged.' };
+    expect(jobStatus({ ...merge, state: 'done', outcome })).toMatchObject({
+      target: 'a',
+      merge: '.deltaloom/merges/a/x.json',
+      text: 'Merged.',
+    });
+  });
+
+  it('is for a task when it tunes one only', () => {
+    const tune = (tasks: string[]) => ({ ...merge, request: { kind: 'tune', tasks } }) as unknown as JobView;
+    expect([['a'], ['a', 'b'], []].map((tasks) => jobStatus(tune(tasks)).target)).toEqual(['a', null, null]);
+  });
+});
 
 describe('what a page is told', () => {
   it('passes its own border', () => {
