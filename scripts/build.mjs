@@ -1,11 +1,24 @@
 // Bundles the four programs of the package into dist/: the command line, the runtime child process, the
 // extension and the browser side of the panels. `--watch` keeps rebuilding.
-import { existsSync } from 'node:fs';
 import { chmod } from 'node:fs/promises';
 import esbuild from 'esbuild';
 
 const watch = process.argv.includes('--watch');
 const production = process.argv.includes('--production');
+
+/**
+ * zod's messages in fifty languages are more than half of its code, and nothing here asks for one but English.
+ *
+ * @type {esbuild.Plugin}
+ */
+const englishOnly = {
+  name: 'English only',
+  setup(build) {
+    build.onLoad({ filter: /[\\/]zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({
+      contents: "export { default as en } from './en.js';",
+    }));
+  },
+};
 
 /** @type {esbuild.BuildOptions} */
 const shared = {
@@ -16,9 +29,34 @@ const shared = {
   target: 'es2022',
   // Native or optional modules are found at run time, never bundled.
   external: ['vscode', 'onnxruntime-node', '@tensorflow/tfjs-node', '@tensorflow/tfjs-node-gpu'],
+  plugins: [englishOnly],
 };
 
 const esmBanner = `import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);`;
+
+/**
+ * What the extension does not need to open a window, each in a file of its own that is read with the first need: they are
+ * two thirds of its code, and reading code holds the extension host. By the name they are imported by.
+ *
+ * @type {Record<string, string>}
+ */
+const libraries = {
+  zod: 'zod',
+  'simple-git': 'simple-git',
+  'vscode-jsonrpc/node.js': 'vscode-jsonrpc',
+};
+
+/** @type {esbuild.Plugin} */
+const librariesApart = {
+  name: 'libraries apart',
+  setup(build) {
+    build.onResolve({ filter: /^[a-z]/ }, ({ path, kind }) =>
+      path in libraries && kind !== 'entry-point'
+        ? { path: `./libraries/${libraries[path]}.cjs`, external: true }
+        : undefined,
+    );
+  },
+};
 
 /** @type {esbuild.BuildOptions[]} */
 const programs = [
@@ -40,6 +78,15 @@ const programs = [
     outExtension: { '.js': '.cjs' },
     platform: 'node',
     format: 'cjs',
+    plugins: [englishOnly, librariesApart],
+  },
+  {
+    ...shared,
+    entryPoints: Object.fromEntries(Object.entries(libraries).map(([from, to]) => [to, from])),
+    outdir: 'dist/libraries',
+    outExtension: { '.js': '.cjs' },
+    platform: 'node',
+    format: 'cjs',
   },
   {
     ...shared,
@@ -49,14 +96,7 @@ const programs = [
     format: 'esm',
     loader: { '.css': 'css' },
   },
-]
-  .map((program) => ({
-    ...program,
-    entryPoints: Object.fromEntries(
-      Object.entries(program.entryPoints).filter(([, entry]) => existsSync(entry)),
-    ),
-  }))
-  .filter((program) => Object.keys(program.entryPoints).length > 0);
+];
 
 for (const program of programs) {
   if (watch) {
@@ -66,4 +106,4 @@ for (const program of programs) {
     await esbuild.build(program);
   }
 }
-if (existsSync('dist/cli.js')) await chmod('dist/cli.js', 0o755);
+await chmod('dist/cli.js', 0o755);

@@ -70,7 +70,7 @@ async function makePackage(target: string): Promise<void> {
     await copyIfPresent(path.join(root, 'sample', name), path.join(stage, 'sample', name));
   }
   await copyIfPresent(path.join(root, 'docs', 'images'), path.join(stage, 'docs', 'images'));
-  for (const file of ['cli.js', 'runtime.js', 'extension.cjs', 'staleness.cjs', 'webview']) {
+  for (const file of ['cli.js', 'runtime.js', 'extension.cjs', 'staleness.cjs', 'libraries', 'webview']) {
     await cp(path.join(root, 'dist', file), path.join(stage, 'dist', file), {
       recursive: true,
       // An earlier development build may have left its maps there.

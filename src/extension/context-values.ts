@@ -14,6 +14,23 @@ export interface Situation {
   readonly arrangement: Arrangement;
   readonly checked: number;
   readonly remembersTuning: boolean;
+  /** Kinds of the panels that are open. */
+  readonly panels: readonly string[];
+}
+
+/** The keys by which the walkthrough ticks its steps. */
+export const STEP_KEYS: ReadonlySet<string> = new Set<ContextKey>([
+  CONTEXT_KEYS.openedOnce,
+  CONTEXT_KEYS.tunedOnce,
+  CONTEXT_KEYS.scoredOnce,
+  CONTEXT_KEYS.mergedOnce,
+  CONTEXT_KEYS.heatmapOnce,
+  CONTEXT_KEYS.resultsOnce,
+]);
+
+/** What was done, by name: kinds of jobs, and kinds of panels that were looked at. */
+export function collectSteps({ jobs, panels }: Situation): string[] {
+  return [...jobs.filter(({ state }) => state === 'done').map(({ request }) => request.kind), ...panels];
 }
 
 type Values = Record<ContextKey, boolean | string>;
@@ -21,8 +38,7 @@ type Values = Record<ContextKey, boolean | string>;
 /** Every context key from the situation. Pure; the steps of the walkthrough stay true once they were. */
 export function collectContext(situation: Situation, stepsDone: ReadonlySet<string>): Values {
   const { folders, ready, studies, jobs, state } = situation;
-  const ofKind = (kind: string): boolean =>
-    jobs.some((job) => job.state === 'done' && job.request.kind === kind) || stepsDone.has(kind);
+  const steps = new Set([...stepsDone, ...collectSteps(situation)]);
   const some = (test: (entry: IndexedStudy) => boolean): boolean => studies.some(test);
   return {
     [CONTEXT_KEYS.studies]:
@@ -39,8 +55,11 @@ export function collectContext(situation: Situation, stepsDone: ReadonlySet<stri
     [CONTEXT_KEYS.hasResults]: some(({ study }) =>
       study.snapshot.runs.some((run) => run.role === 'target' && run.status === 'done'),
     ),
-    [CONTEXT_KEYS.tunedOnce]: ofKind('tune') || ofKind('run'),
-    [CONTEXT_KEYS.scoredOnce]: ofKind('score') || ofKind('run'),
-    [CONTEXT_KEYS.mergedOnce]: ofKind('merge') || ofKind('run'),
+    [CONTEXT_KEYS.openedOnce]: studies.length > 0,
+    [CONTEXT_KEYS.tunedOnce]: steps.has('tune') || steps.has('run'),
+    [CONTEXT_KEYS.scoredOnce]: steps.has('score') || steps.has('run'),
+    [CONTEXT_KEYS.mergedOnce]: steps.has('merge') || steps.has('run'),
+    [CONTEXT_KEYS.heatmapOnce]: steps.has('heatmap'),
+    [CONTEXT_KEYS.resultsOnce]: steps.has('results'),
   };
 }

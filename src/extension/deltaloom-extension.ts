@@ -1,6 +1,8 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   commands,
   ProgressLocation,
+  TabInputWebview,
   Uri,
   window,
   workspace,
@@ -10,7 +12,7 @@ import {
 } from 'vscode';
 import { reviveError } from '../runtime/job-error.js';
 import { hasEnded, type JobView } from '../runtime/protocol.js';
-import { readSnapshot, type StudyProblem } from '../study/snapshot.js';
+import type { StudyProblem } from '../study/snapshot.js';
 import { CheckpointEditor } from './checkpoint-editor/editor.js';
 import { dropOnto } from './commands/checkpoints.js';
 import type { CommandEnvironment } from './commands/environment.js';
@@ -21,10 +23,9 @@ import { CommitDocuments } from './git/commit-documents.js';
 import { COMMANDS, MEMORY, SETTINGS, VIEWS } from './identifiers.js';
 import { announcementOf } from './jobs/announcements.js';
 import { percentOf } from './jobs/job-lines.js';
-import { LogDocuments } from './jobs/log-documents.js';
+import { isLogInView, LogDocuments } from './jobs/log-documents.js';
 import { EditorJobs } from './jobs/runtime-jobs.js';
 import { StatusItem } from './jobs/status-item.js';
-import { registerPanels } from './panels/index.js';
 import { StudyDiagnostics } from './problems/diagnostics.js';
 import type { Services, Study } from './services.js';
 import { affects, readSettings } from './settings.js';
@@ -33,6 +34,9 @@ import { WorkspaceStudies } from './studies/registry.js';
 import { StalenessJudge } from './studies/staleness.js';
 import { rowDecorations } from './tree/decorations.js';
 import { StudyView } from './tree/view.js';
+
+/** How long a word in passing stands in the status bar. */
+const IN_PASSING_MS = 8000;
 
 /** The composition root: builds every part, connects them, and lets them go. */
 export class DeltaloomExtension {
@@ -55,7 +59,8 @@ export class DeltaloomExtension {
       trusted,
     );
     this.studies = new WorkspaceStudies(
-      readSnapshot,
+      // Not with the activation's first turn: see `addPanels`.
+      async (directory) => (await import('../study/snapshot.js')).readSnapshot(directory),
       (directory) => judge.judge(directory),
       (line) => this.log.debug(line),
     );
@@ -63,6 +68,7 @@ export class DeltaloomExtension {
       runtimeFile: Uri.joinPath(context.extensionUri, 'dist', 'runtime.js').fsPath,
       studies: this.studies,
       trusted,
+      memory: context.workspaceState,
       log: (level, line) => this.log[level](line),
     });
     const logs = new LogDocuments();
@@ -123,6 +129,9 @@ export class DeltaloomExtension {
         const job = this.jobs.get(id);
         if (job !== undefined) logs.grew(job.logFile);
       }),
+      window.tabGroups.onDidChangeTabs(({ opened }) => {
+        if (opened.length > 0) this.tabsOpened();
+      }),
       workspace.onDidGrantWorkspaceTrust(() => {
         this.situationChanged();
         void this.join();
@@ -139,9 +148,17 @@ export class DeltaloomExtension {
         }
       }),
     );
-    registerPanels(context, this.services);
-    this.situationChanged();
+    this.tabsOpened();
     void this.begin();
+  }
+
+  /** In turns of their own: the schemas of records and panels with the rest would hold the editor for too long. */
+  async addPanels(): Promise<void> {
+    await nextTurn();
+    await import('../study/snapshot.js');
+    await nextTurn();
+    const { registerPanels } = await import('./panels/index.js');
+    registerPanels(this.context, this.services);
   }
 
   end(): Promise<void> {
@@ -181,6 +198,13 @@ export class DeltaloomExtension {
     this.situationChanged();
   }
 
+  private tabsOpened(): void {
+    this.situationChanged();
+    // A walkthrough is one of the editors that the API does not name.
+    const unnamed = window.tabGroups.all.some(({ tabs }) => tabs.some(({ input }) => input === undefined));
+    if (unnamed) this.contextKeys.walkthroughOpened();
+  }
+
   private situationChanged(): void {
     const studies = this.view.indexed();
     this.contextKeys.update({
@@ -192,6 +216,7 @@ export class DeltaloomExtension {
       state: this.jobs.state,
       arrangement: this.view.arrangement,
       checked: this.view.checkedCheckpoints().length,
+      panels: openPanels(),
       remembersTuning: this.context.workspaceState.get(MEMORY.lastTuning) !== undefined,
     });
     this.status.update(studies.length > 0 || this.jobs.list().length > 0);
@@ -213,16 +238,17 @@ export class DeltaloomExtension {
 
   private readonly followed = new Set<string>();
 
-  /** Short work shows its progress where the person is, with a way to cancel; long work shows in tree and status bar. */
+  /**
+   * Short work shows its progress where the person is, with a way to cancel. Long work shows in tree, badge and status bar:
+   * a progress of the view would hide the number on the badge.
+   */
   private followShort(job: JobView): void {
     const { kind } = job.request;
-    if (this.followed.has(job.id) || !this.jobs.isAnnounced(job.id)) return;
-    this.followed.add(job.id);
     const short = kind === 'merge' || kind === 'evaluate';
+    if (!short || this.followed.has(job.id) || !this.jobs.isAnnounced(job.id)) return;
+    this.followed.add(job.id);
     void window.withProgress(
-      short
-        ? { location: ProgressLocation.Notification, title: job.title, cancellable: true }
-        : { location: { viewId: VIEWS.studies } },
+      { location: ProgressLocation.Notification, title: job.title, cancellable: true },
       async (progress, token) => {
         token.onCancellationRequested(() => void this.jobs.cancel(job.id));
         let shown = 0;
@@ -242,6 +268,7 @@ export class DeltaloomExtension {
     const kind = announcementOf(job, {
       startedHere: this.jobs.isAnnounced(job.id),
       looking: window.state.focused && this.view.view.visible,
+      reading: window.state.focused && isLogInView(job.logFile),
       level: readSettings().notifications,
     });
     const { openLog, reveal, failed, done } = STRINGS.messages;
@@ -250,6 +277,8 @@ export class DeltaloomExtension {
       void window.showErrorMessage(text, openLog).then((choice) => {
         if (choice === openLog) void commands.executeCommand(COMMANDS.showLog, job.id);
       });
+    } else if (kind === 'on-record') {
+      window.setStatusBarMessage(done(job.title, job.outcome?.summary ?? ''), IN_PASSING_MS);
     } else if (kind === 'done') {
       const text = done(job.title, job.outcome?.summary ?? '');
       void window.showInformationMessage(text, reveal, openLog).then((choice) => {
@@ -266,6 +295,14 @@ export class DeltaloomExtension {
     await commands.executeCommand(`${VIEWS.studies}.focus`);
     if (task !== undefined) await this.view.revealTask(job.study, task);
   }
+}
+
+/** Kinds of the panels that stand in some tab. */
+function openPanels(): string[] {
+  const inputs = window.tabGroups.all.flatMap(({ tabs }) => tabs.map(({ input }) => input));
+  return inputs.flatMap((input) =>
+    input instanceof TabInputWebview ? (/deltaloom\.(\w+)$/.exec(input.viewType)?.[1] ?? []) : [],
+  );
 }
 
 /** A finding that both the snapshot and the check have is shown once. */

@@ -5,9 +5,10 @@ import type { Services } from './services.js';
 let extension: DeltaloomExtension | undefined;
 
 /** Builds everything and returns the services, for tests and for other extensions. The workspace is read afterwards. */
-export function activate(context: ExtensionContext): Services {
+export async function activate(context: ExtensionContext): Promise<Services> {
   const start = performance.now();
   extension = new DeltaloomExtension(context);
+  await extension.addPanels();
   extension.services.log.info(`Activated in ${(performance.now() - start).toFixed(0)} ms.`);
   return extension.services;
 }

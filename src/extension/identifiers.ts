@@ -60,9 +60,12 @@ export const CONTEXT_KEYS = {
   hasMerges: 'deltaloom.hasMerges',
   hasResults: 'deltaloom.hasResults',
   /** Steps of the walkthrough. */
+  openedOnce: 'deltaloom.openedOnce',
   tunedOnce: 'deltaloom.tunedOnce',
   scoredOnce: 'deltaloom.scoredOnce',
   mergedOnce: 'deltaloom.mergedOnce',
+  heatmapOnce: 'deltaloom.heatmapOnce',
+  resultsOnce: 'deltaloom.resultsOnce',
 } as const;
 export type ContextKey = (typeof CONTEXT_KEYS)[keyof typeof CONTEXT_KEYS];
 
@@ -82,6 +85,7 @@ export type SettingKey = (typeof SETTINGS)[keyof typeof SETTINGS];
 
 /** Keys of the workspace's memory. The number is the version of the blob's shape. */
 export const MEMORY = {
+  ownJobs: 'ownJobs.1',
   lastTuning: 'lastTuning.1',
   lastMerge: 'lastMerge.1',
   lastScore: 'lastScore.1',

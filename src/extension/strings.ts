@@ -15,6 +15,11 @@ export const STRINGS = {
     best: (score: string) => `best ${score}`,
     notRun: 'not tuned yet',
     problems: (count: number) => counted(count, 'problem'),
+    broken: "deltaloom.json can't be used",
+    line: (line: number) => `line ${line}`,
+    more: (count: number) => `and ${count} more`,
+    lastUnderstood:
+      'Until it is mended nothing is tuned, scored or merged; groups and tasks are shown as they were.',
     tasks: (count: number) => counted(count, 'task'),
     probes: 'Sources after k steps',
     filterMessage: ({ filter }: Arrangement, shown: number, all: number) =>
@@ -47,6 +52,7 @@ export const STRINGS = {
     starting: 'starting',
     step: (step: number) => `step ${step}`,
     loss: (loss: number) => `loss ${loss.toFixed(3)}`,
+    dev: (metric: string) => `dev ${metric}`,
     left: (seconds: number) => `${formatDuration(seconds)} left`,
     waiting: (count: number) => `${count} waiting`,
     none: 'No jobs in this session yet.',
@@ -151,6 +157,8 @@ export const STRINGS = {
     notOnDisk: 'The weights of this checkpoint are not on this machine. Tune again to make them anew.',
     confirmDelete: (count: number) => `Delete ${counted(count, 'checkpoint')}?`,
     deleteDetail: 'Record, weights and predictions go to the trash. Merges made from it stay.',
+    deleteDetailForGood:
+      'Record, weights and predictions are deleted for good: there is no trash where the study lies. Merges made from it stay.',
     toTrash: 'Move to Trash',
     confirmForGood: 'This place has no trash. Delete for good?',
     forGood: 'Delete for Good',

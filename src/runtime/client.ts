@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { MessageConnection } from 'vscode-jsonrpc/node.js';
 import { DeltaloomError } from '../core/errors.js';
 import type { DeviceReport } from '../engine/contract.js';
 import type { StudyProblem } from '../study/snapshot.js';
@@ -11,21 +10,12 @@ import {
 } from './client-options.js';
 import { Emitter } from './emitter.js';
 import { JobBook } from './job-book.js';
+import { endProcess, endsWithin } from './ending.js';
 import { reviveError } from './job-error.js';
-import {
-  endProcess,
-  endsWithin,
-  findRunning,
-  joinLink,
-  startLink,
-  type GreetedLink,
-  type Link,
-  type LinkOptions,
-} from './link.js';
+import type { GreetedLink, Link, LinkOptions, RuntimeCalls } from './link.js';
 import type { RuntimeProcess } from './process.js';
 import {
   hasEnded,
-  Messages,
   type Answer,
   type CheckpointSummary,
   type InspectParams,
@@ -37,6 +27,9 @@ import {
 const WATCH_MS = 1000;
 /** What a failed request leaves the end of the process to be noticed. */
 const SETTLE_MS = 1000;
+
+/** Loaded with the first need of a runtime: the transport is no part of opening a window. */
+const loadLink = () => import('./link.js');
 
 /**
  * The editor's side of the runtime: starts the process on first need (or joins one that outlived another window),
@@ -79,7 +72,7 @@ export class RuntimeClient {
     const link = await this.connected();
     this.book.hand(job);
     try {
-      const view = await link.connection.sendRequest(Messages.submit, job);
+      const view = await link.calls.submit(job);
       if (view.id !== job.id) this.book.takeBack(job.id);
       this.remember(view);
       return this.book.get(view.id) ?? view;
@@ -111,7 +104,7 @@ export class RuntimeClient {
       this.book.end(late, 'cancelled');
       await this.endProcess(link, `a cancelled job did not stop within ${patience / 1000} s`);
     });
-    return link.connection.sendRequest(Messages.cancel, { id }).catch(() => false);
+    return link.calls.cancel(id).catch(() => false);
   }
 
   finished(id: string): Promise<JobView> {
@@ -119,20 +112,20 @@ export class RuntimeClient {
   }
 
   devices(): Promise<readonly DeviceReport[]> {
-    return this.ask((connection) => connection.sendRequest(Messages.devices, null));
+    return this.ask((calls) => calls.devices());
   }
 
   check(study: string): Promise<readonly StudyProblem[]> {
-    return this.ask((connection) => connection.sendRequest(Messages.check, { study }));
+    return this.ask((calls) => calls.check(study));
   }
 
   inspect(params: InspectParams): Promise<CheckpointSummary> {
-    return this.ask((connection) => connection.sendRequest(Messages.inspect, params));
+    return this.ask((calls) => calls.inspect(params));
   }
 
   /** Hands changed settings to a living runtime. */
   async configure(): Promise<void> {
-    await this.link?.connection.sendRequest(Messages.configure, this.options.settings());
+    await this.link?.calls.configure(this.options.settings());
   }
 
   /** Joins the runtime that another window left in one of the studies, if there is one. Starts nothing. */
@@ -167,9 +160,9 @@ export class RuntimeClient {
     const link = this.link ?? (await this.starting?.catch(() => undefined));
     if (link === undefined) return;
     const goesOn = this.options.settings().outliveWindow && this.book.unfinished.length > 0;
-    await link.connection.sendNotification(Messages.leave).catch(() => undefined);
+    await link.calls.leave().catch(() => undefined);
     if (!goesOn && !(await endsWithin(link.process, this.timeouts.softKill))) link.process.kill();
-    link.connection.dispose();
+    link.process.connection.dispose();
     link.process.release();
     this.link = undefined;
     this.setState({ kind: 'absent' });
@@ -179,9 +172,9 @@ export class RuntimeClient {
     return { ...DEFAULT_TIMEOUTS, ...this.options.timeouts?.() };
   }
 
-  private async ask<T>(request: (connection: MessageConnection) => Promise<Answer<T>>): Promise<T> {
-    const { connection } = await this.connected();
-    const answer = await request(connection);
+  private async ask<T>(request: (calls: RuntimeCalls) => Promise<Answer<T>>): Promise<T> {
+    const { calls } = await this.connected();
+    const answer = await request(calls);
     if (answer.ok) return answer.value;
     throw reviveError(answer.error);
   }
@@ -219,7 +212,8 @@ export class RuntimeClient {
       const joined = found === undefined ? undefined : await this.join(found, options);
       // Asked to join and nothing else: nothing is started instead.
       if (joined === undefined && running !== undefined) throw new Error('There is no runtime to join.');
-      const { link, greeting } = joined ?? (await startLink(this.options.program(), options));
+      const { link, greeting } =
+        joined ?? (await (await loadLink()).startLink(this.options.program(), options));
       const { process } = link;
       this.link = link;
       this.watch ??= setInterval(() => this.lookForHang(), WATCH_MS);
@@ -245,14 +239,15 @@ export class RuntimeClient {
 
   private async join(found: RuntimeProcess, options: LinkOptions): Promise<GreetedLink | undefined> {
     try {
-      return await joinLink(found, options);
+      return await (await loadLink()).joinLink(found, options);
     } catch (error) {
       this.options.log('warn', `The runtime left by another window can't be joined: ${String(error)}`);
       return undefined;
     }
   }
 
-  private findRunning(): Promise<RuntimeProcess | undefined> {
+  private async findRunning(): Promise<RuntimeProcess | undefined> {
+    const { findRunning } = await loadLink();
     return findRunning(this.options.settings().studies, this.timeouts, this.options.log);
   }
 
@@ -280,7 +275,7 @@ export class RuntimeClient {
   private lost(link: Link, exit: string): void {
     if (this.link !== link) return;
     this.link = undefined;
-    link.connection.dispose();
+    link.process.connection.dispose();
     if (this.disposed) return;
     const reason = this.endReason ?? exit;
     this.endReason = undefined;
@@ -331,7 +326,7 @@ export class RuntimeClient {
     for (const job of this.book.pending) {
       const attempts = this.book.get(job.id)?.attempts ?? job.attempts;
       try {
-        this.remember(await link.connection.sendRequest(Messages.submit, { ...job, attempts }));
+        this.remember(await link.calls.submit({ ...job, attempts }));
       } catch {
         await endsWithin(link.process, SETTLE_MS);
         return this.link === link;

@@ -1,17 +1,39 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MessageConnection } from 'vscode-jsonrpc/node.js';
 import type { DeviceReport } from '../engine/contract.js';
+import type { StudyProblem } from '../study/snapshot.js';
 import type { ClientLog, RuntimeTimeouts } from './client-options.js';
 import { findAdvertised } from './discovery.js';
 import { joinProcess, startProcess, type RuntimeProcess, type RuntimeProgram } from './process.js';
-import { Messages, PROTOCOL_VERSION, type Greeting, type JobView, type SessionSettings } from './protocol.js';
+import { Messages } from './messages.js';
+import {
+  PROTOCOL_VERSION,
+  type Answer,
+  type CheckpointSummary,
+  type Greeting,
+  type InspectParams,
+  type JobView,
+  type SessionSettings,
+  type SubmittedJob,
+} from './protocol.js';
 
 /** A runtime process that has greeted, and when anything was last heard of it. */
 export interface Link {
   readonly process: RuntimeProcess;
-  readonly connection: MessageConnection;
+  readonly calls: RuntimeCalls;
   readonly since: number;
   heard: number;
+}
+
+/** What a runtime is asked. */
+export interface RuntimeCalls {
+  configure(settings: SessionSettings): Promise<null>;
+  submit(job: SubmittedJob): Promise<JobView>;
+  cancel(id: string): Promise<boolean>;
+  devices(): Promise<Answer<readonly DeviceReport[]>>;
+  check(study: string): Promise<Answer<readonly StudyProblem[]>>;
+  inspect(params: InspectParams): Promise<Answer<CheckpointSummary>>;
+  leave(): Promise<void>;
 }
 
 export interface GreetedLink {
@@ -87,8 +109,9 @@ async function greet(
   timeout: number,
 ): Promise<GreetedLink> {
   const { connection } = process;
-  const link: Link = { process, connection, since: Date.now(), heard: Date.now() };
-  listen(link, listener);
+  const calls = callsOver(connection);
+  const link: Link = { process, calls, since: Date.now(), heard: Date.now() };
+  listen(link, connection, listener);
   const given = new AbortController();
   try {
     const greeting = await Promise.race([
@@ -100,15 +123,30 @@ async function greet(
         throw new Error(`The runtime did not answer within ${timeout / 1000} s.`);
       }),
     ]);
-    await connection.sendRequest(Messages.configure, settings);
+    await calls.configure(settings);
     return { link, greeting };
   } finally {
     given.abort();
   }
 }
 
-function listen(link: Link, { updated, logged, deviceOpened }: LinkListener): void {
-  const { connection } = link;
+function callsOver(connection: MessageConnection): RuntimeCalls {
+  return {
+    configure: (settings) => connection.sendRequest(Messages.configure, settings),
+    submit: (job) => connection.sendRequest(Messages.submit, job),
+    cancel: (id) => connection.sendRequest(Messages.cancel, { id }),
+    devices: () => connection.sendRequest(Messages.devices, null),
+    check: (study) => connection.sendRequest(Messages.check, { study }),
+    inspect: (params) => connection.sendRequest(Messages.inspect, params),
+    leave: () => connection.sendNotification(Messages.leave),
+  };
+}
+
+function listen(
+  link: Link,
+  connection: MessageConnection,
+  { updated, logged, deviceOpened }: LinkListener,
+): void {
   const heard = (): void => {
     link.heard = Date.now();
   };
@@ -126,15 +164,4 @@ function listen(link: Link, { updated, logged, deviceOpened }: LinkListener): vo
   connection.onError(() => undefined);
   connection.onClose(() => undefined);
   connection.listen();
-}
-
-/** Asks the process to end, and ends it when it does not. */
-export async function endProcess(process: RuntimeProcess, softKill: number): Promise<void> {
-  process.terminate();
-  if (!(await endsWithin(process, softKill))) process.kill();
-  await process.gone;
-}
-
-export function endsWithin(process: RuntimeProcess, milliseconds: number): Promise<boolean> {
-  return Promise.race([process.gone.then(() => true), delay(milliseconds, false, { ref: false })]);
 }

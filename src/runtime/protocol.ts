@@ -1,8 +1,6 @@
-import { NotificationType, NotificationType0, RequestType } from 'vscode-jsonrpc/node.js';
 import type { DeltaSettings } from '../core/delta-settings.js';
-import type { DeviceId, DeviceReport } from '../engine/contract.js';
+import type { DeviceId } from '../engine/contract.js';
 import type { JobOutcome, JobProgress, JobRequest } from '../study/jobs.js';
-import type { StudyProblem } from '../study/snapshot.js';
 
 /**
  * What the editor and the runtime process say to each other, over the child's pipes or, after a window was closed, over
@@ -136,20 +134,3 @@ export interface InspectParams {
 /** A request's answer or the reason why not: errors are values here, so that none loses its remedy on the way. */
 export type Answer<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: JobError };
-
-export const Messages = {
-  greet: new RequestType<{ readonly protocol: number }, Greeting, void>('deltaloom/greet'),
-  configure: new RequestType<SessionSettings, null, void>('deltaloom/configure'),
-  submit: new RequestType<SubmittedJob, JobView, void>('job/submit'),
-  cancel: new RequestType<{ readonly id: string }, boolean, void>('job/cancel'),
-  devices: new RequestType<null, Answer<readonly DeviceReport[]>, void>('device/list'),
-  check: new RequestType<{ readonly study: string }, Answer<readonly StudyProblem[]>, void>('study/check'),
-  inspect: new RequestType<InspectParams, Answer<CheckpointSummary>, void>('checkpoint/inspect'),
-  updated: new NotificationType<JobView>('job/updated'),
-  logged: new NotificationType<{ readonly id: string; readonly line: string }>('job/logged'),
-  deviceOpened: new NotificationType<DeviceReport>('device/opened'),
-  /** Sent every second while the event loop turns; its absence is a hang. */
-  heartbeat: new NotificationType0('deltaloom/heartbeat'),
-  /** The window goes: end, or go on with what is queued if so configured. */
-  leave: new NotificationType0('deltaloom/leave'),
-} as const;

@@ -11,8 +11,8 @@ import type { JobOutcome } from '../study/jobs.js';
 import type { StudyProblem } from '../study/snapshot.js';
 import { advertise, newAddress, removeAddress, withdraw } from './discovery.js';
 import { JobLogs, jobLogFile } from './job-log.js';
+import { Messages } from './messages.js';
 import {
-  Messages,
   PROTOCOL_VERSION,
   type Answer,
   type CheckpointSummary,

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
-import { simpleGit, type SimpleGit } from 'simple-git';
+import type { SimpleGit } from 'simple-git';
 import { DeltaloomError } from '../core/errors.js';
 
 /** What git is in the middle of. Committing part of the tree is impossible or unwise then. */
@@ -33,6 +33,8 @@ export interface StudyRepository {
  * @throws DeltaloomError `git-missing`, `repository-missing`, `repository-not-owned`, `repository-unreadable`
  */
 export async function openRepository(studyDirectory: string): Promise<StudyRepository> {
+  // Loaded with the first need of a repository: it is no part of opening a window.
+  const { simpleGit } = await import('simple-git');
   const directory = await realpath(studyDirectory);
   const outside = simpleGit({ baseDir: directory });
   let lines: string[];

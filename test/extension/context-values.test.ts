@@ -56,6 +56,7 @@ function valuesOf({ trusted = true, steps = [], ...over }: Case): Values {
     arrangement: DEFAULT_ARRANGEMENT,
     checked: 0,
     remembersTuning: false,
+    panels: [],
     ...over,
   };
   return { ...collectContext(situation, new Set(steps)), isWorkspaceTrusted: trusted };
@@ -225,6 +226,8 @@ describe('the walkthrough', () => {
       'score',
     ]);
     expect(stepsDone({ studies: full, jobs: [done('run')] })).toEqual(['open', 'tune', 'score', 'merge']);
+    expect(stepsDone({ studies: full, panels: ['heatmap'] })).toEqual(['open', 'heatmap']);
+    expect(stepsDone({ studies: full, steps: ['results'] })).toEqual(['open', 'gain']);
   });
 
   it('does not take a job that failed for a step', () => {

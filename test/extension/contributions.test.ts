@@ -102,7 +102,8 @@ function collectContextValues(): string[] {
       checkpoint: { ...source.checkpoint, path: 'absent' } as typeof source.checkpoint,
     },
   ];
-  const snapshot = makeSnapshot({ ...records, runs });
+  const wrong = { severity: 'error', code: '', message: '', remedy: '', file: 'deltaloom.json' } as const;
+  const snapshot = { ...makeSnapshot({ ...records, runs }), problems: [wrong] };
   const study = { directory: '/study', name: 'Two families', snapshot } as unknown as Study;
   const owners = [study, { ...study, directory: '/other' }].map((each) => ({
     study: each,

@@ -37,7 +37,7 @@ describe('the status item', () => {
     expect(view.tooltip).not.toContain('Cancel all');
   });
 
-  it('shows task, percentage, loss and time left of the running job, and who waits', () => {
+  it('shows task, percentage, step, loss, time left and device of the running job, and who waits', () => {
     const running = makeJob({
       progress: {
         label: 'Tuning boolq',
@@ -51,7 +51,7 @@ describe('the status item', () => {
       },
     });
     const view = collectStatus([running, makeJob({ id: 'b', state: 'queued' })], READY, CPU, true, LINKS);
-    expect(view.text).toBe('$(sync~spin) boolq 25% · loss 1.235 · 1 min 30 s left');
+    expect(view.text).toBe('$(sync~spin) boolq 25% · step 30 · loss 1.235 · 1 min 30 s left · cpu');
     expect(view.tooltip).toContain('step 30');
     expect(view.tooltip).toContain('1 waiting');
     expect(view.tooltip).toContain('Device: CPU, 2 threads');
@@ -85,20 +85,25 @@ describe('the status item', () => {
 });
 
 describe('announcements', () => {
-  const seen = { startedHere: true, looking: false, level: 'unseen' } as const;
+  const seen = { startedHere: true, looking: false, reading: false, level: 'unseen' } as const;
   const outcome = { records: [], computed: 1, reused: 0, summary: '' };
 
   it('tells what the user started and does not look at', () => {
     expect(announcementOf(makeJob({ state: 'done', outcome }), seen)).toBe('done');
     expect(announcementOf(makeJob({ state: 'done', outcome }), { ...seen, looking: true })).toBe('none');
     expect(announcementOf(makeJob({ state: 'done', outcome }), { ...seen, startedHere: false })).toBe('none');
-    expect(announcementOf(makeJob({ state: 'done', outcome: { ...outcome, computed: 0 } }), seen)).toBe(
-      'none',
-    );
     expect(announcementOf(makeJob({ state: 'cancelled' }), seen)).toBe('none');
   });
 
-  it('tells failures always, unless told never to', () => {
+  it('says in passing that there was nothing to do', () => {
+    const reused = makeJob({ state: 'done', outcome: { ...outcome, computed: 0 } });
+    expect(announcementOf(reused, { ...seen, looking: true })).toBe('on-record');
+    expect(announcementOf(reused, { ...seen, startedHere: false })).toBe('none');
+  });
+
+  it('tells failures, unless their log is in view or it was told never to', () => {
+    expect(announcementOf(makeJob({ state: 'failed' }), { ...seen, reading: true })).toBe('none');
+    expect(announcementOf(makeJob({ state: 'done', outcome }), { ...seen, reading: true })).toBe('none');
     expect(announcementOf(makeJob({ state: 'failed' }), { ...seen, looking: true })).toBe('failed');
     expect(announcementOf(makeJob({ state: 'failed' }), { ...seen, level: 'failures' })).toBe('failed');
     expect(announcementOf(makeJob({ state: 'failed' }), { ...seen, level: 'never' })).toBe('none');

@@ -21,7 +21,14 @@ import {
   type StudyIndex,
   type TaskContents,
 } from '../../src/extension/tree/study-index.js';
-import { makeLargeRecords, makeRecords, makeSnapshot, weightsOnDisk, type MadeStudy } from './make-study.js';
+import {
+  CONFIGURATION,
+  makeLargeRecords,
+  makeRecords,
+  makeSnapshot,
+  weightsOnDisk,
+  type MadeStudy,
+} from './make-study.js';
 
 const STALE = new Map([
   [runRecordPath('movies', 'lora-source-old'), "the settings of the delta 'lora' changed"],
@@ -176,6 +183,39 @@ describe('the tree', () => {
     expect(absent.checked).toBeUndefined();
   });
 
+  it('keeps groups and tasks while the configuration is broken, and leads to what is wrong', () => {
+    const whole = indexed();
+    const snapshot = {
+      ...whole.study.snapshot,
+      configuration: null,
+      problems: [
+        {
+          severity: 'error',
+          code: 'study-not-json',
+          message: 'A comma is missing.',
+          remedy: 'Mend the JSON.',
+          file: 'deltaloom.json',
+          line: 5,
+        } as const,
+      ],
+    };
+    const study = { ...whole.study, snapshot };
+    const broken: IndexedStudy = {
+      study,
+      index: collectStudyIndex(snapshot, weightsOnDisk(makeRecords()), STALE, CONFIGURATION.groups),
+    };
+    const lines = outline([broken]);
+    expect(lines[0]).toBe("deltaloom.json can't be used — line 5: A comma is missing.");
+    expect(lines.slice(1)).toEqual(outline([whole]));
+    const row = find([broken], ({ kind }) => kind === 'problems');
+    expect(collectTooltip(row)).toContain('Mend the JSON');
+    expect(outlineOf(broken.index)).not.toBe(outlineOf(whole.index));
+    // Whatever is filtered: it explains why nothing works.
+    expect(outline([broken], [], { filter: 'nothing like it', sort: 'study' })).toHaveLength(1);
+    const [below] = collectChildren({ kind: 'study', ...broken }, [], DEFAULT_ARRANGEMENT);
+    expect(below?.kind).toBe('problems');
+  });
+
   it('offers boxes on mergeable sources only', () => {
     const source = find(
       [indexed()],
@@ -202,7 +242,7 @@ describe('the tree', () => {
       secondsLeft: 75,
     };
     const lines = outline([indexed()], [makeJob({ progress })]);
-    expect(lines[2]).toBe('    Tuning movies (adapter, full, seed 42) — 42% · loss 0.512 · 1 min 15 s left');
+    expect(lines[2]).toBe('    42%  Tuning movies (adapter, full, seed 42) — 1 min 15 s left · loss 0.512');
     expect(lines).toContain('    Tune 2 tasks (adapter) — queued');
     expect(outline([indexed()], [makeJob({ state: 'done' })])).toEqual(outline([indexed()]));
   });

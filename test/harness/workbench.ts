@@ -57,6 +57,8 @@ export class Workbench {
     const settings = {
       'workbench.colorTheme': THEMES[options.theme ?? 'dark'],
       'workbench.reduceMotion': 'on',
+      // What hangs over a row that is pointed at takes the clicks on those below it.
+      'workbench.hover.delay': 100_000,
       ...options.settings,
     };
     const server = await startVsCodeServer(installation, {
@@ -89,7 +91,14 @@ export class Workbench {
 
   /** Opens the view container of this name from the activity bar. */
   async openView(name: string): Promise<void> {
-    await this.page.locator('.activitybar').getByRole('tab', { name }).click({ timeout: 120_000 });
+    const tab = this.page.locator('.activitybar').getByRole('tab', { name });
+    await tab.waitFor({ timeout: 120_000 });
+    const isOpen = async (): Promise<boolean> => (await tab.getAttribute('aria-selected')) === 'true';
+    // A click on the one that is open closes it, and a window that was opened anew may open it by itself meanwhile.
+    for (const end = Date.now() + 60_000; !(await isOpen()) && Date.now() < end;) {
+      await tab.click();
+      for (let wait = 0; wait < 20 && !(await isOpen()); wait++) await this.page.waitForTimeout(100);
+    }
   }
 
   /** A row of a tree in the side bar. */
@@ -163,7 +172,11 @@ export class Workbench {
     }
     await this.quickInput().fill(`>${title}`);
     await this.quickPickOption(title).first().waitFor();
-    await this.page.keyboard.press('Enter');
+    // The first is not always the one: 'Cancel All Jobs' is as good an answer to 'Cancel Job'. Names end with their keys.
+    const named = title.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+    const exact = this.quickPickOption(new RegExp(`^${named}(,.*)?$`));
+    if ((await exact.count()) > 0) await exact.first().click();
+    else await this.page.keyboard.press('Enter');
   }
 
   quickInput(): Locator {

@@ -1,10 +1,13 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeRecords, QUICK_SETTINGS, writeStudy, writeTinyBackbone } from '../extension/make-study.js';
-import type { Locator } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
+import { findAdvertised } from '../../src/runtime/discovery.js';
+import type { RunRecord } from '../../src/study/records.js';
 import { findChromium } from '../harness/chromium.js';
+import { runtimeProcesses } from '../harness/processes.js';
 import { PROJECT_ROOT, Workbench } from '../harness/workbench.js';
 
 /** What a person does in the tree of a study, in the real workbench with the real runtime. */
@@ -18,6 +21,7 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
     await writeStudy(folder, makeRecords(), QUICK_SETTINGS);
     workbench = await Workbench.launch({
       folder,
+      settings: { 'deltaloom.runtime.outliveWindow': true },
       // Room for all rows: what is scrolled away is not there.
       viewport: { width: 1400, height: 1400 },
     });
@@ -25,7 +29,11 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
     await workbench.openView('Deltaloom');
   }, 600_000);
   afterAll(async () => {
+    const runtimes = await runtimeProcesses(workbench.server.pid);
+    const outliving = await findAdvertised(folder);
     await workbench.close();
+    // It goes on without its window as it was told to, but not without its test.
+    for (const pid of new Set([...runtimes, ...(outliving === undefined ? [] : [outliving.pid])])) end(pid);
     await rm(folder, { recursive: true, force: true });
   });
 
@@ -65,6 +73,62 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
       .waitFor({ timeout: 180_000 });
     expect((await readdir(runs)).length).toBe(before + 1);
     await workbench.screenshot('tuned-dark');
+    // Who looks at the tree saw it end: nothing is announced.
+    const list = await showNotifications();
+    await list
+      .getByText(/no new notifications/i)
+      .first()
+      .waitFor();
+    await workbench.runCommand('Notifications: Hide Notifications');
+  });
+
+  it('tells the end of a tuning to who does not look, and leads back to it', async () => {
+    const { page } = workbench;
+    // What is on record is said in passing: there is nothing to look at.
+    await workbench.chooseFromContextMenu(workbench.treeItem(/^agreement/), 'Tune with Last Settings');
+    await page.locator('.statusbar').getByText('Tune agreement (adapter): 1 tuning on record').waitFor();
+    await workbench.openView('Explorer');
+    await workbench.runCommand('Deltaloom: Tune with Last Settings');
+    await workbench.quickPickOption(/^odd_one/).click();
+    const list = await showNotifications();
+    const notice = list.locator('.notification-list-item', { hasText: /Tune odd_one.*Tuned odd_one/ });
+    await notice.waitFor({ timeout: 180_000 });
+    await workbench.screenshot('notification-dark');
+    await notice.getByRole('button', { name: 'Show in Tree' }).click();
+    await expect.poll(() => workbench.treeItem(/^odd_one/).getAttribute('aria-selected')).toBe('true');
+    await workbench.runCommand('Notifications: Clear All Notifications');
+  });
+
+  it('tells a failure with what to do, offers its log, and keeps it', async () => {
+    const { page } = workbench;
+    const data = path.join(folder, 'tasks', 'hotels', 'hotels_16_13_train.tsv');
+    const good = await readFile(data, 'utf8');
+    await writeFile(data, 'no answer in this line\n');
+    await workbench.chooseFromContextMenu(workbench.treeItem(/^hotels/), 'Tune with Last Settings');
+    const list = await showNotifications();
+    const notice = list.locator('.notification-list-item', {
+      hasText: /Tune hotels \(adapter\) failed: .*hotels_16_13_train\.tsv:1: /,
+    });
+    await notice.waitFor({ timeout: 180_000 });
+    await workbench.screenshot('failure-dark');
+    await notice.getByRole('button', { name: 'Open Log' }).click();
+    await page.locator('.tab.active', { hasText: /tune.*\.log/ }).waitFor();
+    await page
+      .locator('.view-lines')
+      .getByText(/Failed:/)
+      .waitFor();
+    await workbench.runCommand('View: Close All Editors');
+    await workbench.runCommand('Notifications: Clear All Notifications');
+    // The row of the failed run leads to the same log.
+    await open(/^hotels/);
+    await (await below(/^hotels/, /^random start.*failed · now/)).click();
+    await page
+      .locator('.view-lines')
+      .getByText(/Failed:/)
+      .waitFor();
+    await writeFile(data, good);
+    await workbench.runCommand('View: Close All Editors');
+    await workbench.treeItem(/^hotels/).click();
   });
 
   it('previews the weights of a typed temperature and merges', async () => {
@@ -129,22 +193,190 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
     await below(/^odd_one/, /%\s+from movies, adapter · 16 shots · seed 13 · now/);
   });
 
+  it('compares two checkpoints that are selected', async () => {
+    const { page } = workbench;
+    await workbench.runCommand('View: Close All Editors');
+    const [one, other] = [/^movies/, /^phones/].map((task) => () => below(task, /source, adapter · full/));
+    if (one === undefined || other === undefined) throw new Error('unreachable');
+    await (await one()).click();
+    await (await other()).click({ modifiers: ['ControlOrMeta'] });
+    await workbench.chooseFromContextMenu(await other(), /Compare Checkpoints/);
+    await page.locator('.tab').nth(1).waitFor();
+    const shown = workbench.page
+      .locator('iframe.webview.ready')
+      .filter({ visible: true })
+      .contentFrame()
+      .frameLocator('iframe#active-frame');
+    await shown.getByText(/Compared with .*safetensors/).waitFor();
+    await shown.getByRole('columnheader', { name: 'Difference' }).first().waitFor();
+    await workbench.screenshot('compare-dark');
+    await workbench.runCommand('View: Close All Editors');
+  });
+
+  it('deletes a checkpoint with all that belongs to it, after asking', async () => {
+    const { page } = workbench;
+    const runs = path.join(folder, '.deltaloom', 'runs', 'odd_one');
+    const records = await Promise.all(
+      (await readdir(runs)).map(
+        async (name) => JSON.parse(await readFile(path.join(runs, name), 'utf8')) as RunRecord,
+      ),
+    );
+    const { id } = records.find(({ initialisation }) => initialisation.kind === 'checkpoint') ?? { id: '?' };
+    const filesOfRun = async (): Promise<string[]> => {
+      const files = await readdir(path.join(folder, '.deltaloom'), { recursive: true });
+      return files
+        .filter((file) => path.basename(file).startsWith(id))
+        .map((file) => path.dirname(file))
+        .sort();
+    };
+    const before = ['checkpoints', 'predictions', 'runs'].map((kind) => `${kind}/odd_one`);
+    expect(await filesOfRun()).toEqual(before);
+    const started = /from movies, adapter/;
+    await workbench.chooseFromContextMenu(await below(/^odd_one/, started), /^Delete/);
+    const dialog = page.locator('.monaco-dialog-box');
+    await dialog.getByText('Delete 1 checkpoint?').waitFor();
+    await dialog.getByText(/deleted for good: there is no trash where the study lies/).waitFor();
+    await workbench.screenshot('delete-dark');
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+    expect(await filesOfRun()).toEqual(before);
+    await workbench.chooseFromContextMenu(await below(/^odd_one/, started), /^Delete/);
+    await dialog.getByRole('button', { name: 'Delete for Good' }).click();
+    await expect.poll(() => workbench.findRowBelow(/^odd_one/, started)).toBeUndefined();
+    expect(await filesOfRun()).toEqual([]);
+    await below(/^odd_one/, /source, adapter/);
+  });
+
+  it('asks for what is to be tuned, shows it in row, badge and status bar, and cancels', async () => {
+    const { page } = workbench;
+    await startLongTuning();
+    const running = workbench.treeItem(/^\d+%\s+Tuning agreement.* left · loss/);
+    await running.waitFor({ timeout: 180_000 });
+    await page
+      .locator('.statusbar')
+      .getByText(/agreement \d+% · step \d+ · loss \d.* left · cpu/)
+      .waitFor();
+    await badge('1').waitFor();
+    await workbench.screenshot('running-dark');
+    await workbench.chooseFromContextMenu(running, 'Cancel Job');
+    await below(/^agreement/, /source, adapter · 16 shots · cancelled/);
+    await badge('1').waitFor({ state: 'hidden' });
+  });
+
+  it('starts a killed runtime again; the next window finds it, what was arranged, and sees the end', async () => {
+    const { page } = workbench;
+    await workbench.chooseFromContextMenu(workbench.treeItem(/^agreement/), 'Tune with Last Settings');
+    await workbench.treeItem(/^\d+%\s+Tuning agreement.*loss/).waitFor({ timeout: 180_000 });
+    const [first] = await runtimeProcesses(workbench.server.pid);
+    process.kill(first ?? 0, 'SIGKILL');
+    await page.locator('.statusbar').getByText('Deltaloom: restarting (1 of 3)').waitFor();
+    await workbench.treeItem(/Tuning agreement.*attempt 2/).waitFor({ timeout: 180_000 });
+    const [second] = await runtimeProcesses(workbench.server.pid);
+    expect(second).not.toBe(first);
+    // What waits behind it ends in the next window.
+    await workbench.chooseFromContextMenu(await below(/^movies/, /source, adapter · full/), 'Evaluate…');
+    await workbench.quickPickOption('test').click();
+    await badge('2').waitFor();
+    await workbench.runCommand('Deltaloom: Sort…');
+    await workbench.quickPickOption('Name').click();
+    await workbench.runCommand('Deltaloom: Filter Tasks and Checkpoints…');
+    await workbench.quickInput().fill('agreement');
+    await page.keyboard.press('Enter');
+    await page.getByText('Filter "agreement": 1 of 6 tasks').waitFor();
+    await expect.poll(() => isStored(page, '"filter":"agreement"')).toBe(true);
+
+    await workbench.reopen();
+    await workbench.openView('Deltaloom');
+    await page.getByText('Filter "agreement": 1 of 6 tasks').waitFor();
+    await open(/^agreement/);
+    await workbench.treeItem(/^\d+%\s+Tuning agreement.*attempt 2/).waitFor();
+    expect(await runtimeProcesses(workbench.server.pid)).not.toContain(first);
+    expect(isAlive(second ?? 0)).toBe(true);
+    await badge('2').waitFor();
+    await workbench.screenshot('reopened-dark');
+    await workbench.runCommand('Deltaloom: Clear Filter');
+    const tasks = (): Promise<string[]> =>
+      page
+        .locator('.sidebar .monaco-list-row[aria-level="2"]')
+        .evaluateAll((rows) => rows.map((row) => (row.getAttribute('aria-label') ?? '').split(',')[0] ?? ''));
+    await expect.poll(tasks).toEqual(['hotels', 'movies', 'phones', 'agreement', 'negation', 'odd_one']);
+    await workbench.openView('Explorer');
+    await workbench.runCommand('Deltaloom: Cancel Job');
+    await workbench.quickPickOption(/agreement/).click();
+    const list = await showNotifications();
+    await list
+      .locator('.notification-list-item', { hasText: /Evaluate movies on test: movies: test ACC/ })
+      .waitFor({ timeout: 180_000 });
+    await badge('1').waitFor({ state: 'hidden' });
+    await workbench.runCommand('Notifications: Clear All Notifications');
+    await workbench.openView('Deltaloom');
+    await below(/^agreement/, /source, adapter · 16 shots · cancelled/);
+  });
+
+  it('says a broken configuration at the root, once in the Problems panel, and keeps the groups', async () => {
+    const { page } = workbench;
+    const file = path.join(folder, 'deltaloom.json');
+    const good = await readFile(file, 'utf8');
+    await writeFile(file, good.replace('"size": 4', '"sizes": 4'));
+    const row = workbench.treeItem(/^deltaloom\.json can't be used, line \d+: .*'sizes' is unknown/);
+    await row.waitFor();
+    await workbench.treeItem(/^sentiment/).waitFor();
+    await workbench.treeItem(/^odd_one/).waitFor();
+    await row.click();
+    await page.locator('.tab.active', { hasText: 'deltaloom.json' }).waitFor();
+    await workbench.runCommand('Problems: Focus on Problems View');
+    const problems = page.locator('.markers-panel').getByRole('treeitem', { name: /sizes/ });
+    // The editor's own word, by the schema; ours gives way to it.
+    await problems.getByText('Property sizes is not allowed').waitFor({ timeout: 90_000 });
+    await expect.poll(() => problems.count()).toBe(1);
+    await workbench.screenshot('broken-dark');
+    await writeFile(file, good);
+    await row.waitFor({ state: 'detached' });
+    await problems.waitFor({ state: 'detached' });
+    await workbench.runCommand('View: Close All Editors');
+    await workbench.runCommand('View: Hide Panel');
+  });
+
   it('is legible in other themes and in a narrow window', async () => {
-    for (const theme of ['light', 'high-contrast'] as const) {
-      const other = await Workbench.launch({ folder, theme, viewport: { width: 700, height: 800 } });
-      try {
-        await other.openView('Deltaloom');
-        await other.treeItem(/^odd_one/).click();
-        await other
-          .treeItem(/failed/)
-          .first()
-          .waitFor();
-        await other.screenshot(`tree-${theme}-narrow`);
-      } finally {
-        await other.close();
-      }
+    const { page } = workbench;
+    for (const theme of ['light', 'high-contrast', 'high-contrast-light'] as const) {
+      await workbench.setTheme(theme);
+      await workbench.openView('Deltaloom');
+      await open(/^hotels/);
+      const failed = await below(/^hotels/, /failed/);
+      // A state that only colour told would be lost where the theme gives none.
+      const colour = await failed
+        .locator('.codicon-error')
+        .evaluate((icon) => [icon, document.body].map((element) => getComputedStyle(element).color));
+      expect(colour[0]).not.toBe(colour[1]);
+      await workbench.screenshot(`tree-${theme}`);
+      await page.setViewportSize({ width: 700, height: 800 });
+      await workbench.screenshot(`tree-${theme}-narrow`);
+      await page.setViewportSize({ width: 1400, height: 1400 });
     }
   });
+
+  /** Of a source, which ends only when it is cancelled. */
+  async function startLongTuning(): Promise<void> {
+    await workbench.chooseFromContextMenu(workbench.treeItem(/^agreement/), 'Tune…');
+    await workbench.quickPickOption(/^As a source/).click();
+    await workbench.quickPickOption(/^adapter/).click();
+    await workbench.quickPickOption(/^16 shots/).click();
+    await workbench.page.locator('.quick-input-widget').getByText('Seeds, separated by commas').waitFor();
+    await workbench.quickInput().press('Enter');
+    await open(/^agreement/);
+  }
+
+  /** VS Code shows its tests no toasts: what would be one stands in the list of notifications. */
+  async function showNotifications(): Promise<Locator> {
+    await workbench.runCommand('Notifications: Show Notifications');
+    const list = workbench.page.locator('.notifications-center');
+    await list.waitFor();
+    return list;
+  }
+
+  function badge(count: string): Locator {
+    return workbench.page.locator('.activitybar .badge-content', { hasText: new RegExp(`^${count}$`) });
+  }
 
   /** Opens a row and leaves an open one open. */
   async function open(row: RegExp): Promise<void> {
@@ -159,3 +391,44 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
     return workbench.rowBelow(task, name);
   }
 });
+
+/** Whether VS Code has written down what the extension keeps of the workspace: in the browser it does so a moment later. */
+function isStored(page: Page, words: string): Promise<boolean> {
+  return page.evaluate(async (wanted) => {
+    const databases = await indexedDB.databases();
+    for (const { name } of databases.filter((each) => each.name?.startsWith('vscode-web-state-db'))) {
+      const values = await new Promise<unknown[]>((resolve) => {
+        const opening = indexedDB.open(name ?? '');
+        opening.onerror = () => resolve([]);
+        opening.onsuccess = () => {
+          const database = opening.result;
+          const [store] = database.objectStoreNames;
+          if (store === undefined) {
+            resolve([]);
+            return;
+          }
+          const reading = database.transaction(store).objectStore(store).getAll();
+          reading.onsuccess = () => {
+            database.close();
+            resolve(reading.result as unknown[]);
+          };
+        };
+      });
+      if (values.some((value) => typeof value === 'string' && value.includes(wanted))) return true;
+    }
+    return false;
+  }, words);
+}
+
+function end(pid: number): void {
+  if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

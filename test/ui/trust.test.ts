@@ -94,4 +94,62 @@ describe.skipIf(findChromium() === undefined)('an untrusted workspace', { timeou
     expect(await runtimeProcesses(workbench.server.pid)).toEqual([]);
     expect(await readdir(path.join(folder, '.deltaloom'))).not.toContain('cache');
   });
+
+  it('becomes a whole one when it is trusted, and the open checkpoint is read', async () => {
+    const { page } = workbench;
+    await page.getByRole('button', { name: 'Manage Workspace Trust' }).click();
+    await page.locator('.workspace-trust-editor').getByRole('button', { name: 'Trust', exact: true }).click();
+    await page.getByText('You can browse tasks').waitFor({ state: 'detached' });
+    await workbench.screenshot('trusted-dark');
+    await workbench.runCommand('View: Close Editor');
+    await page.locator('.workspace-trust-editor').waitFor({ state: 'hidden' });
+    await workbench.webview().getByRole('heading', { name: 'Tensors', exact: true }).waitFor();
+    expect(await runtimeProcesses(workbench.server.pid)).toHaveLength(1);
+    await workbench.runCommand('View: Close All Editors');
+  });
+
+  it('ticks the steps of the walkthrough as they are done', async () => {
+    const { page } = workbench;
+    await workbench.runCommand('Welcome: Open Walkthrough...');
+    await workbench.quickPickOption(/Get started with Deltaloom/).click();
+    const ticked = (): Promise<string[]> =>
+      page
+        .locator('.getting-started-step:has(.codicon-getting-started-step-checked)')
+        .locator('.step-title')
+        .allInnerTexts();
+    const [open, tune, score, heatmap, merge, gain] = [
+      'Open a study',
+      'Tune a task',
+      'Score how related tasks are',
+      'Look at the heatmap',
+      'Merge',
+      'See the gain',
+    ] as const;
+    const isTicked = (steps: readonly string[]) => expect.poll(ticked, { timeout: 120_000 }).toEqual(steps);
+    await isTicked([open]);
+    const records = path.join(folder, '.deltaloom', 'runs', 'negation');
+    const before = await readdir(records);
+    await workbench.chooseFromContextMenu(workbench.treeItem(/^negation/), 'Tune with Last Settings');
+    await isTicked([open, tune]);
+    expect(await readdir(records)).toHaveLength(before.length + 1);
+    await workbench.chooseFromContextMenu(workbench.treeItem(/^negation/), /^Score against Sources/);
+    await workbench.quickPickOption(/^adapter/).click();
+    // Those of the study are checked.
+    await page.locator('.quick-input-list').getByText('Loss', { exact: true }).waitFor();
+    await page.keyboard.press('Enter');
+    await isTicked([open, tune, score]);
+    await workbench.chooseFromContextMenu(workbench.treeItem(/^negation/), /^Merge for Task/);
+    await workbench.quickPickOption(/^Plain average/).click();
+    await isTicked([open, tune, score, merge]);
+    await workbench.screenshot('walkthrough-dark');
+    const walkthrough = page.locator('.tab', { hasText: 'Walkthrough' });
+    for (const [command, steps] of [
+      ['Show Heatmap', [open, tune, score, heatmap, merge]],
+      ['Show Results', [open, tune, score, heatmap, merge, gain]],
+    ] as const) {
+      await workbench.runCommand(`Deltaloom: ${command}`);
+      await walkthrough.click();
+      await isTicked(steps);
+    }
+  });
 });

@@ -128,12 +128,12 @@ function layerTable(layers: readonly LayerSummary[], compared: boolean): string 
   ]);
   return dataTable(
     [
-      'Layer',
-      'Tensors',
-      'Parameters',
-      STRINGS.editor.norm,
-      '',
-      ...(compared ? [STRINGS.editor.difference, ''] : []),
+      head('Layer'),
+      numberHead('Tensors'),
+      numberHead('Parameters'),
+      numberHead(STRINGS.editor.norm),
+      '<td></td>',
+      ...(compared ? [numberHead(STRINGS.editor.difference), '<td></td>'] : []),
     ],
     rows,
   );
@@ -151,13 +151,11 @@ function tensorTable(tensors: readonly TensorSummary[], compared: boolean): stri
   ]);
   return dataTable(
     [
-      'Tensor',
-      'Shape',
-      'Type',
-      STRINGS.editor.norm,
-      'Mean',
-      'Largest',
-      ...(compared ? [STRINGS.editor.difference, 'Cosine'] : []),
+      head('Tensor'),
+      head('Shape'),
+      head('Type'),
+      ...[STRINGS.editor.norm, 'Mean', 'Largest'].map(numberHead),
+      ...(compared ? [STRINGS.editor.difference, 'Cosine'].map(numberHead) : []),
     ],
     rows,
   );
@@ -175,9 +173,16 @@ function table(rows: readonly (readonly [string, string])[]): string {
 }
 
 function dataTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const head = header.map((title) => `<th scope="col">${escape(title)}</th>`).join('');
   const body = rows.map((cells) => `<tr>${cells.join('')}</tr>`).join('');
-  return `<div class="scroll"><table class="data"><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table></div>`;
+  return `<div class="scroll"><table class="data"><thead><tr>${header.join('')}</tr></thead><tbody>${body}</tbody></table></div>`;
+}
+
+function head(title: string): string {
+  return `<th scope="col">${escape(title)}</th>`;
+}
+
+function numberHead(title: string): string {
+  return `<th scope="col" class="number">${escape(title)}</th>`;
 }
 
 function number(value: number): string {
@@ -232,12 +237,11 @@ th, td { text-align: left; padding: 3px 16px 3px 0; vertical-align: baseline; fo
 .facts td { overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; }
 .data { font-variant-numeric: tabular-nums; }
-.data thead th { color: var(--vscode-descriptionForeground); border-bottom: 1px solid var(--vscode-widget-border, var(--vscode-contrastBorder, transparent)); }
+.data thead th, .data thead td { color: var(--vscode-descriptionForeground); border-bottom: 1px solid var(--vscode-widget-border, var(--vscode-contrastBorder, transparent)); }
 .data tbody tr:hover { background: var(--vscode-list-hoverBackground); }
 .data tbody th { font-family: var(--vscode-editor-font-family); white-space: nowrap; }
 .data td { white-space: nowrap; }
-.number { text-align: right; }
-.data thead th:nth-child(n+4) { text-align: right; }
+.data .number { text-align: right; }
 .broken { color: var(--vscode-errorForeground); }
 .warning { color: var(--vscode-editorWarning-foreground); padding-left: 20px; }
 .bar { width: 120px; height: 8px; }

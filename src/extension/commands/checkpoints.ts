@@ -40,7 +40,8 @@ export function checkpointCommands(environment: CommandEnvironment): CommandTabl
     },
     [COMMANDS.reveal]: async (first) => {
       const target = await revealTarget(environment, first);
-      if (target !== undefined) await commands.executeCommand(revealCommand(), target);
+      if (target !== undefined)
+        await commands.executeCommand(onOwnDesktop() ? 'revealFileInOS' : 'revealInExplorer', target);
     },
     [COMMANDS.showCommit]: async (first) => {
       const row = await chooseWeights(environment, first);
@@ -59,11 +60,9 @@ export function checkpointCommands(environment: CommandEnvironment): CommandTabl
   };
 }
 
-/** The desktop shows a file in the system's own file manager; in the browser there is only the explorer. */
-function revealCommand(): string {
-  return env.uiKind === UIKind.Desktop && env.remoteName === undefined
-    ? 'revealFileInOS'
-    : 'revealInExplorer';
+/** Whether the files are on the person's own desktop: only there are a trash and a file manager. */
+function onOwnDesktop(): boolean {
+  return env.uiKind === UIKind.Desktop && env.remoteName === undefined;
 }
 
 /** What dropping a row onto another one offers. */
@@ -198,14 +197,16 @@ async function deleteRows(
   rows: readonly (CheckpointNode | MergeNode)[],
 ): Promise<void> {
   if (rows.length === 0) return;
-  const { confirmDelete, deleteDetail, toTrash, confirmForGood, forGood } = STRINGS.checkpoints;
+  const { confirmDelete, deleteDetail, deleteDetailForGood, toTrash, confirmForGood, forGood } =
+    STRINGS.checkpoints;
+  let useTrash = onOwnDesktop();
+  const [detail, button] = useTrash ? [deleteDetail, toTrash] : [deleteDetailForGood, forGood];
   const sure = await window.showWarningMessage(
     confirmDelete(rows.length),
-    { modal: true, detail: `${deleteDetail}\n\n${rows.map(nameOfRow).join('\n')}` },
-    toTrash,
+    { modal: true, detail: `${rows.map(nameOfRow).join('\n')}\n\n${detail}` },
+    button,
   );
-  if (sure !== toTrash) return;
-  let useTrash = true;
+  if (sure !== button) return;
   for (const row of rows) {
     for (const file of filesOfRow(row)) {
       try {
@@ -213,7 +214,7 @@ async function deleteRows(
       } catch (error) {
         if (error instanceof FileSystemError && error.code === 'FileNotFound') continue;
         if (!useTrash) throw error;
-        // Remote file systems often have no trash.
+        // Some drives have no trash.
         const anyway = await window.showWarningMessage(confirmForGood, { modal: true }, forGood);
         if (anyway !== forGood) return;
         useTrash = false;

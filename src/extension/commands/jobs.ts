@@ -41,6 +41,7 @@ export function jobCommands(environment: CommandEnvironment): CommandTable {
         services.log.show();
         return undefined;
       }
+      if (first.kind === 'checkpoint') return services.openRunLog(first.study, first.checkpoint.run);
       const job = jobOf(jobs.list(), first.study.directory, taskOfNode(first));
       if (job === undefined) throw new DeltaloomError('no-log', STRINGS.messages.noLog);
       return services.openJobLog(job.id);
@@ -91,8 +92,11 @@ function jobOf(jobs: readonly JobView[], study: string, task: string | undefined
 
 function lineOf(job: JobView): { label: string; description: string } {
   if (!hasEnded(job.state)) {
-    const { label, description, icon } = collectJobLine(job);
-    return { label: `$(${icon}) ${label}`, description };
+    const { label, percent, description, icon } = collectJobLine(job);
+    return {
+      label: `$(${icon}) ${label}`,
+      description: [percent, description].filter((part) => part !== '').join(' · '),
+    };
   }
   const icon = job.state === 'done' ? 'check' : job.state === 'failed' ? 'error' : 'circle-slash';
   const age = job.endedAt === null ? '' : formatAge(new Date(job.endedAt).toISOString(), Date.now());

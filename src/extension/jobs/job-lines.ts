@@ -7,6 +7,8 @@ import { formatMetric } from '../tree/labels.js';
 /** How a job looks as one line, in the tree and in the list of jobs. */
 export interface JobLine {
   readonly label: string;
+  /** How far it is: '42%', or that it starts; empty while it waits. */
+  readonly percent: string;
   readonly description: string;
   readonly icon: string;
 }
@@ -20,29 +22,39 @@ export function percentOf({ progress }: JobView): number | null {
 /** @param task the row's task: another one's step and loss are not shown below it */
 export function collectJobLine(job: JobView, task?: string): JobLine {
   const { state, progress } = job;
-  if (state === 'queued') return { label: job.title, description: STRINGS.jobs.queued, icon: 'clock' };
+  if (state === 'queued') {
+    return { label: job.title, percent: '', description: STRINGS.jobs.queued, icon: 'clock' };
+  }
   const here = task === undefined || progress?.task === undefined || progress.task === task;
-  const details = here ? collectDetails(job) : [STRINGS.jobs.queued];
+  const { percent, left, loss, dev, attempt } = collectDetails(job);
+  const cancelling = state === 'cancelling' ? STRINGS.jobs.cancelling : '';
   return {
     label: here ? (progress?.label ?? job.title) : job.title,
-    description: [state === 'cancelling' ? STRINGS.jobs.cancelling : '', ...details]
-      .filter((part) => part !== '')
-      .join(' · '),
+    percent: here ? percent : '',
+    description: joined(here ? [cancelling, left, loss, dev, attempt] : [cancelling, STRINGS.jobs.queued]),
     icon: here ? 'sync~spin' : 'clock',
   };
 }
 
-function collectDetails(job: JobView): string[] {
+/** The parts of a running job's line; empty where they are not known. */
+function collectDetails(
+  job: JobView,
+): Record<'percent' | 'step' | 'loss' | 'dev' | 'left' | 'attempt', string> {
   const { progress } = job;
   const percent = percentOf(job);
-  const { left } = STRINGS.jobs;
-  return [
-    percent === null ? STRINGS.jobs.starting : `${percent}%`,
-    progress?.loss === undefined ? '' : STRINGS.jobs.loss(progress.loss),
-    progress?.metric === undefined ? '' : formatMetric(progress.metric),
-    progress?.secondsLeft === undefined ? '' : left(progress.secondsLeft),
-    job.attempts > 1 ? STRINGS.jobs.attempt(job.attempts) : '',
-  ];
+  const { starting, step, loss, dev, left, attempt } = STRINGS.jobs;
+  return {
+    percent: percent === null ? starting : `${percent}%`,
+    step: progress?.step === undefined ? '' : step(progress.step),
+    loss: progress?.loss === undefined ? '' : loss(progress.loss),
+    dev: progress?.metric === undefined ? '' : dev(formatMetric(progress.metric)),
+    left: progress?.secondsLeft === undefined ? '' : left(progress.secondsLeft),
+    attempt: job.attempts > 1 ? attempt(job.attempts) : '',
+  };
+}
+
+function joined(parts: readonly string[]): string {
+  return parts.filter((part) => part !== '').join(' · ');
 }
 
 export interface StatusView {
@@ -97,17 +109,16 @@ export function collectStatus(
   }
   if (running !== undefined) {
     const line = collectJobLine(running);
+    const { step, loss, left } = collectDetails(running);
     const more = waiting > 0 ? STRINGS.jobs.waiting(waiting) : '';
-    const step = running.progress?.step === undefined ? '' : STRINGS.jobs.step(running.progress.step);
-    const short = [shortTitle(running), line.description].filter((part) => part !== '').join(' ');
+    const doing = running.state === 'cancelling' ? STRINGS.jobs.cancelling : line.percent;
+    const progress = joined([line.percent, line.description]);
+    const short = joined([`${shortTitle(running)} ${doing}`, step, loss, left, device?.id ?? '']);
     return {
       text: `$(sync~spin) ${short}`,
-      tooltip: tooltip([
-        `**${line.label}**`,
-        [line.description, step, more].filter((part) => part !== '').join(' · '),
-      ]),
+      tooltip: tooltip([`**${line.label}**`, joined([progress, step, more])]),
       health: 'ok',
-      accessibleLabel: `${STRINGS.status.accessible}: ${line.label}, ${line.description}`,
+      accessibleLabel: `${STRINGS.status.accessible}: ${line.label}, ${progress}`,
     };
   }
   if (state.kind === 'starting') {

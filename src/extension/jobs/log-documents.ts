@@ -56,6 +56,11 @@ function logUri(file: string): Uri {
   return Uri.from({ scheme: SCHEME, path: `/${name}`, query: file });
 }
 
+export function isLogInView(file: string): boolean {
+  const uri = logUri(file).toString();
+  return window.visibleTextEditors.some(({ document }) => document.uri.toString() === uri);
+}
+
 /** The last bytes of a file, from the beginning of a line. */
 export async function readEnd(file: string, bytes: number): Promise<string> {
   const handle = await open(file, 'r');

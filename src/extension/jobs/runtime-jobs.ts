@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { EventEmitter, type Disposable } from 'vscode';
+import { EventEmitter, type Disposable, type Memento } from 'vscode';
 import { DeltaloomError } from '../../core/errors.js';
 import type { DeviceReport } from '../../engine/contract.js';
 import { RuntimeClient } from '../../runtime/client.js';
@@ -12,6 +12,7 @@ import {
 } from '../../runtime/protocol.js';
 import type { JobRequest } from '../../study/jobs.js';
 import type { StudyProblem } from '../../study/snapshot.js';
+import { MEMORY } from '../identifiers.js';
 import type { RuntimeJobs, RuntimeState, StudyRegistry, SubmitOptions } from '../services.js';
 import { readSettings } from '../settings.js';
 import { STRINGS } from '../strings.js';
@@ -21,6 +22,8 @@ export interface RuntimeJobsOptions {
   readonly runtimeFile: string;
   readonly studies: StudyRegistry;
   readonly trusted: () => boolean;
+  /** Keeps which unfinished jobs are this workspace's own, for the window that finds them again. */
+  readonly memory: Memento;
   readonly log: (level: 'info' | 'warn' | 'error', line: string) => void;
 }
 
@@ -30,13 +33,15 @@ export class EditorJobs implements RuntimeJobs, Disposable {
   private readonly updated = new EventEmitter<JobView>();
   private readonly stateChanged = new EventEmitter<RuntimeState>();
   private readonly logged = new EventEmitter<{ readonly id: string; readonly line: string }>();
-  private readonly own = new Map<string, { readonly quiet: boolean }>();
+  /** Jobs that were asked for in this workspace, in this window or in the one before it, and not quietly. */
+  private readonly own: Set<string>;
   private opened: DeviceReport | null = null;
   readonly onDidUpdate = this.updated.event;
   readonly onDidChangeState = this.stateChanged.event;
   readonly onDidLog = this.logged.event;
 
   constructor(private readonly options: RuntimeJobsOptions) {
+    this.own = new Set(options.memory.get<string[]>(MEMORY.ownJobs) ?? []);
     this.client = new RuntimeClient({
       program: () => runtimeProgram(options.runtimeFile, readSettings().node),
       settings: () => {
@@ -50,7 +55,10 @@ export class EditorJobs implements RuntimeJobs, Disposable {
       log: options.log,
       timeouts: () => ({ hang: readSettings().hangTimeout * 1000 }),
     });
-    this.client.onJob.on((view) => this.updated.fire(view));
+    this.client.onJob.on((view) => {
+      this.updated.fire(view);
+      if (hasEnded(view.state) && this.own.has(view.id)) void this.rememberOwn();
+    });
     this.client.onState.on((state) => this.stateChanged.fire(state));
     this.client.onLogged.on((entry) => this.logged.fire(entry));
     this.client.onDevice.on((device) => {
@@ -79,9 +87,9 @@ export class EditorJobs implements RuntimeJobs, Disposable {
     this.requireTrust();
     const { device, threads } = readSettings();
     const id = newJobId(request.kind);
-    const own = { quiet: options.quiet ?? false };
+    const loud = options.quiet !== true;
     // Before the request: the first news of the job arrive before its answer.
-    this.own.set(id, own);
+    if (loud) this.own.add(id);
     const view = await this.client.submit({
       id,
       study: studyDirectory,
@@ -91,13 +99,21 @@ export class EditorJobs implements RuntimeJobs, Disposable {
       compute: options.compute ?? { device, threads },
       attempts: 0,
     });
-    this.own.set(view.id, own);
+    if (loud) {
+      this.own.add(view.id);
+      await this.rememberOwn();
+    }
     return view;
   }
 
-  /** Whether the end of this job is to be announced: it was asked for in this window, and not quietly. */
+  /** Whether the end of this job is to be announced: it was asked for here, and not quietly. */
   isAnnounced(id: string): boolean {
-    return this.own.get(id)?.quiet === false;
+    return this.own.has(id);
+  }
+
+  private async rememberOwn(): Promise<void> {
+    const going = this.unfinished.map(({ id }) => id).filter((id) => this.own.has(id));
+    await this.options.memory.update(MEMORY.ownJobs, going);
   }
 
   cancel(id: string): Promise<boolean> {

@@ -5,7 +5,7 @@ import type { StudySnapshot } from '../../study/snapshot.js';
 import type { StaleRecords } from '../../study/staleness.js';
 import { readSettings } from '../settings.js';
 import type { Study, StudyRegistry } from '../services.js';
-import { collectStudyIndex, type StudyIndex } from '../tree/study-index.js';
+import { collectStudyIndex, type Groups, type StudyIndex } from '../tree/study-index.js';
 import { DirectoryWatch, foldersToWatch } from './directory-watch.js';
 import { contains, nameOfStudy, studyFolderIn } from './folders.js';
 
@@ -22,6 +22,8 @@ interface Entry {
   weights: ReadonlySet<string>;
   stale: StaleRecords;
   backboneFound: boolean;
+  /** The groups of the last configuration that could be understood: a slip of the pen does not take the tree apart. */
+  groups: Groups;
   readonly watchers: { dispose(): unknown }[];
   readonly folders: DirectoryWatch;
 }
@@ -177,22 +179,25 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
     const backbone = snapshot.configuration?.backbone;
     const backboneFound =
       backbone === undefined || (await exists(path.resolve(directory, backbone, 'config.json')));
+    const known = this.entries.get(directory);
+    const broken = snapshot.configuration === null && known !== undefined;
+    if (broken) snapshot = { ...snapshot, tasks: known.study.snapshot.tasks };
+    const groups = broken ? known.groups : (snapshot.configuration?.groups ?? {});
     const study: Study = {
       directory,
       uri: Uri.file(directory),
-      name: nameOfStudy(snapshot),
+      name: broken ? known.study.name : nameOfStudy(snapshot),
       snapshot,
     };
-    const known = this.entries.get(directory);
     // Until it is judged anew, what was stale stays so.
     const stale = known?.stale ?? new Map<string, string>();
-    const index = collectStudyIndex(snapshot, weights, stale);
+    const index = collectStudyIndex(snapshot, weights, stale, groups);
     if (known === undefined) {
       const folders = new DirectoryWatch(() => this.readSoon(directory), this.log);
       const watchers = [folders, ...this.watch(directory)];
-      this.entries.set(directory, { study, index, weights, stale, backboneFound, watchers, folders });
+      this.entries.set(directory, { study, index, weights, stale, backboneFound, groups, watchers, folders });
     } else {
-      Object.assign(known, { study, index, weights, backboneFound });
+      Object.assign(known, { study, index, weights, backboneFound, groups });
     }
     const watched = await foldersToWatch(directory, snapshot.configuration?.tasks).catch(() => [directory]);
     this.entries.get(directory)?.folders.sync(watched);
@@ -200,7 +205,8 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
       `${directory}: read ${snapshot.tasks.length} tasks, ${snapshot.runs.length} runs, ${snapshot.merges.length} merges in ${Math.round(performance.now() - start)} ms.`,
     );
     this.changed.fire(directory);
-    void this.judgeAgain(directory);
+    // Of a configuration that can't be understood nothing can be judged: what was stale stays so.
+    if (snapshot.configuration !== null) void this.judgeAgain(directory);
   }
 
   /** Which records are stale is found out after they are shown. One judgement at a time, and one more if it is asked for. */
@@ -215,7 +221,7 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
       const entry = this.entries.get(directory);
       if (entry !== undefined && !sameEntries(entry.stale, stale)) {
         entry.stale = stale;
-        entry.index = collectStudyIndex(entry.study.snapshot, entry.weights, stale);
+        entry.index = collectStudyIndex(entry.study.snapshot, entry.weights, stale, entry.groups);
         this.changed.fire(directory);
       }
     } catch (error) {

@@ -1,12 +1,13 @@
 import { FileDecoration, ThemeColor, Uri, type FileDecorationProvider } from 'vscode';
 import { STRINGS } from '../strings.js';
+import { STATE_COLOURS } from './rows.js';
 
 /** Rows that want a decoration carry a URI of this scheme; nothing is ever opened by it. */
 const SCHEME = 'deltaloom-row';
 
 const DECORATIONS = {
-  stale: new FileDecoration('S', STRINGS.tree.states.stale, new ThemeColor('list.warningForeground')),
-  failed: new FileDecoration('!', STRINGS.tree.states.failed, new ThemeColor('list.errorForeground')),
+  stale: new FileDecoration('S', STRINGS.tree.states.stale, new ThemeColor(STATE_COLOURS.warning)),
+  failed: new FileDecoration('!', STRINGS.tree.states.failed, new ThemeColor(STATE_COLOURS.error)),
 } as const;
 
 export function decorationUri(rowId: string, decoration: keyof typeof DECORATIONS): Uri {

@@ -1,4 +1,5 @@
 import type { JobView } from '../../runtime/protocol.js';
+import type { StudyProblem, StudySnapshot } from '../../study/snapshot.js';
 import type { Study } from '../services.js';
 import {
   jobsOfTask,
@@ -23,6 +24,8 @@ interface InStudy {
 }
 
 export type StudyNode = { readonly kind: 'study'; readonly study: Study; readonly index: StudyIndex };
+/** What is wrong with the study as a whole: nothing else in the tree would say it. */
+export type ProblemsNode = InStudy & { readonly kind: 'problems'; readonly index: StudyIndex };
 export type GroupNode = InStudy & {
   readonly name: string | null;
   readonly kind: 'group';
@@ -34,7 +37,8 @@ export type CheckpointNode = InStudy & { readonly kind: 'checkpoint'; readonly c
 export type MergeNode = InStudy & { readonly kind: 'merge'; readonly merge: Merge };
 export type ProbesNode = InStudy & { readonly kind: 'probes'; readonly contents: TaskContents };
 export type JobNode = InStudy & { readonly kind: 'job'; readonly job: JobView; readonly task: string };
-export type TreeNode = StudyNode | GroupNode | TaskNode | CheckpointNode | MergeNode | ProbesNode | JobNode;
+export type TreeNode =
+  StudyNode | ProblemsNode | GroupNode | TaskNode | CheckpointNode | MergeNode | ProbesNode | JobNode;
 
 export const SORT_ORDERS = ['study', 'name', 'best', 'recent'] as const;
 export type SortOrder = (typeof SORT_ORDERS)[number];
@@ -53,7 +57,7 @@ export function collectRoots(studies: readonly IndexedStudy[], arrangement: Arra
   const [only] = studies;
   if (only === undefined) return [];
   if (studies.length > 1) return studies.map(({ study, index }) => ({ kind: 'study', study, index }));
-  return collectGroupNodes(only, arrangement);
+  return collectStudyChildren(only, arrangement);
 }
 
 export function collectChildren(
@@ -63,18 +67,31 @@ export function collectChildren(
 ): TreeNode[] {
   switch (node.kind) {
     case 'study':
-      return collectGroupNodes(node, arrangement);
+      return collectStudyChildren(node, arrangement);
     case 'group':
       return collectTaskNodes(node.study, node.index, node.name ?? null, node.tasks, arrangement);
     case 'task':
       return collectTaskChildren(node, jobs, arrangement);
     case 'probes':
       return node.contents.probes.map((checkpoint) => ({ ...inStudy(node), kind: 'checkpoint', checkpoint }));
+    case 'problems':
     case 'checkpoint':
     case 'merge':
     case 'job':
       return [];
   }
+}
+
+function collectStudyChildren(owner: IndexedStudy, arrangement: Arrangement): TreeNode[] {
+  const { study, index } = owner;
+  const problems: ProblemsNode[] =
+    errorsOf(index.snapshot).length === 0 ? [] : [{ kind: 'problems', study, group: null, index }];
+  return [...problems, ...collectGroupNodes(owner, arrangement)];
+}
+
+/** The problems that keep work from being done, the first one first. */
+export function errorsOf({ problems }: StudySnapshot): readonly StudyProblem[] {
+  return problems.filter(({ severity }) => severity === 'error');
 }
 
 function collectGroupNodes({ study, index }: IndexedStudy, arrangement: Arrangement): TreeNode[] {
@@ -190,6 +207,8 @@ export function nodeId(node: TreeNode): string {
   switch (node.kind) {
     case 'study':
       return directory;
+    case 'problems':
+      return `${directory}|problems`;
     case 'group':
       return `${directory}|group|${node.name ?? ''}`;
     case 'task':
@@ -216,6 +235,7 @@ export function renewed(
   const { study, index } = owner;
   switch (node.kind) {
     case 'study':
+    case 'problems':
       return { ...node, study, index };
     case 'group': {
       const tasks = index.groups.find(({ name }) => name === node.name)?.tasks ?? node.tasks;
@@ -248,7 +268,7 @@ export function parentOf(node: TreeNode, studies: readonly IndexedStudy[]): Tree
   if (owner === undefined || node.kind === 'study') return undefined;
   const top: StudyNode | undefined =
     studies.length > 1 ? { kind: 'study', study: owner.study, index: owner.index } : undefined;
-  if (node.kind === 'group') return top;
+  if (node.kind === 'group' || node.kind === 'problems') return top;
   if (node.kind === 'task') {
     const { groups } = owner.index;
     if (groups.length === 1 && groups[0]?.name === null) return top;
@@ -277,6 +297,7 @@ export function taskOfNode(node: TreeNode): string | undefined {
     case 'job':
       return node.task;
     case 'study':
+    case 'problems':
     case 'group':
       return undefined;
   }

@@ -1,11 +1,13 @@
 import {
   EventEmitter,
   MarkdownString,
+  Range,
   ThemeColor,
   ThemeIcon,
   TreeItem,
   TreeItemCheckboxState,
   TreeItemCollapsibleState,
+  Uri,
   type Command,
   type Disposable,
   type TreeDataProvider,
@@ -16,14 +18,17 @@ import { decorationUri } from './decorations.js';
 import {
   collectChildren,
   collectRoots,
+  errorsOf,
   nodeId,
   parentOf,
   renewed,
   type Arrangement,
   type IndexedStudy,
+  type ProblemsNode,
   type TaskNode,
   type TreeNode,
 } from './nodes.js';
+import { resolveInStudy } from '../../study/paths.js';
 import { collectRow, collectTooltip, type Row } from './rows.js';
 
 const COLLAPSIBLE = {
@@ -94,7 +99,7 @@ export class StudyTree implements TreeDataProvider<TreeNode>, Disposable {
       item.checkboxState = row.checked ? TreeItemCheckboxState.Checked : TreeItemCheckboxState.Unchecked;
     }
     if (row.decoration !== undefined) item.resourceUri = decorationUri(row.id, row.decoration);
-    const command = commandOf(node);
+    const command = commandOf(this.renewed(node));
     if (command !== undefined) item.command = command;
     return item;
   }
@@ -133,10 +138,23 @@ function commandOf(node: TreeNode): Command | undefined {
       return { command: COMMANDS.openCheckpoint, title: '', arguments: [node] };
     case 'job':
       return { command: COMMANDS.showLog, title: '', arguments: [node] };
+    case 'problems':
+      return openProblems(node);
     case 'study':
     case 'group':
     case 'task':
     case 'probes':
       return undefined;
   }
+}
+
+/** A configuration that can't be understood is opened where it breaks; other problems stand in their panel. */
+function openProblems({ study, index: { snapshot } }: ProblemsNode): Command {
+  const [first] = errorsOf(snapshot);
+  if (first === undefined || snapshot.configuration !== null) {
+    return { command: 'workbench.actions.view.problems', title: '' };
+  }
+  const line = (first.line ?? 1) - 1;
+  const file = Uri.file(resolveInStudy(study.directory, first.file));
+  return { command: 'vscode.open', title: '', arguments: [file, { selection: new Range(line, 0, line, 0) }] };
 }

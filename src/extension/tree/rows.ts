@@ -12,11 +12,13 @@ import {
 } from './labels.js';
 import {
   checkKey,
+  errorsOf,
   nodeId,
   type CheckpointNode,
   type GroupNode,
   type JobNode,
   type MergeNode,
+  type ProblemsNode,
   type StudyNode,
   type TaskNode,
   type TreeNode,
@@ -50,6 +52,8 @@ export function collectRow(node: TreeNode, context: RowContext): Row {
   switch (node.kind) {
     case 'study':
       return studyRow(node);
+    case 'problems':
+      return problemsRow(node);
     case 'group':
       return groupRow(node);
     case 'task':
@@ -75,6 +79,8 @@ export function collectTooltip(node: TreeNode): string {
   switch (node.kind) {
     case 'study':
       return markdownText(node.study.directory);
+    case 'problems':
+      return problemsTooltip(node);
     case 'task':
       return taskTooltip(node);
     case 'checkpoint':
@@ -82,7 +88,7 @@ export function collectTooltip(node: TreeNode): string {
     case 'merge':
       return mergeTooltip(node);
     case 'job':
-      return markdownText(`${node.job.title}\n${collectJobLine(node.job, node.task).description}`);
+      return jobTooltip(node);
     case 'group':
     case 'probes':
       return '';
@@ -101,15 +107,48 @@ function row(node: TreeNode, label: string, parts: RowParts): Row {
 }
 
 function studyRow(node: StudyNode): Row {
-  const { problems, tasks } = node.study.snapshot;
-  const wrong = problems.filter(({ severity }) => severity === 'error').length;
+  const { tasks } = node.study.snapshot;
+  const wrong = errorsOf(node.study.snapshot).length;
   return row(node, node.study.name, {
     description: wrong > 0 ? STRINGS.tree.problems(wrong) : STRINGS.tree.tasks(tasks.length),
     icon: wrong > 0 ? 'warning' : 'beaker',
-    ...(wrong > 0 ? { iconColour: 'list.warningForeground' } : {}),
+    ...(wrong > 0 ? { iconColour: STATE_COLOURS.warning } : {}),
     contextValue: 'study',
     collapsible: 'open',
   });
+}
+
+/** Leads to the problem: in a study that can't be understood nothing works until it is mended. */
+function problemsRow(node: ProblemsNode): Row {
+  const { snapshot } = node.index;
+  const errors = errorsOf(snapshot);
+  const [first] = errors;
+  const place = first?.line === undefined ? '' : STRINGS.tree.line(first.line);
+  const broken = snapshot.configuration === null;
+  return row(node, broken ? STRINGS.tree.broken : STRINGS.tree.problems(errors.length), {
+    description: [broken ? place : '', first?.message ?? ''].filter((part) => part !== '').join(': '),
+    icon: broken ? 'error' : 'warning',
+    iconColour: broken ? STATE_COLOURS.error : STATE_COLOURS.warning,
+    contextValue: 'problems',
+    collapsible: 'no',
+  });
+}
+
+/** More than these are in the Problems panel. */
+const TOLD_PROBLEMS = 8;
+
+function problemsTooltip({ index: { snapshot } }: ProblemsNode): string {
+  const errors = errorsOf(snapshot);
+  const told = errors.slice(0, TOLD_PROBLEMS).map(({ file, line, message, remedy }) => {
+    const place = line === undefined ? file : `${file}:${line}`;
+    return markdownText(`${place}: ${message} ${remedy}`);
+  });
+  const rest = errors.length - told.length;
+  return paragraphs([
+    ...told,
+    rest > 0 ? STRINGS.tree.more(rest) : '',
+    snapshot.configuration === null ? STRINGS.tree.lastUnderstood : '',
+  ]);
 }
 
 function groupRow(node: GroupNode): Row {
@@ -168,10 +207,17 @@ function collectShots({ task }: TaskContents): string {
   return text === 'full' ? 'full data' : `${text} shots`;
 }
 
+/** Those of the Problems panel: `list.errorForeground` and `list.warningForeground` have no value in high contrast. */
+export const STATE_COLOURS = {
+  done: 'charts.green',
+  warning: 'problemsWarningIcon.foreground',
+  error: 'problemsErrorIcon.foreground',
+} as const;
+
 const STATE_ICONS: Record<CheckpointState, { icon: string; colour?: string }> = {
-  done: { icon: 'circle-filled', colour: 'charts.green' },
-  stale: { icon: 'history', colour: 'list.warningForeground' },
-  failed: { icon: 'error', colour: 'list.errorForeground' },
+  done: { icon: 'circle-filled', colour: STATE_COLOURS.done },
+  stale: { icon: 'history', colour: STATE_COLOURS.warning },
+  failed: { icon: 'error', colour: STATE_COLOURS.error },
   cancelled: { icon: 'circle-slash' },
   absent: { icon: 'cloud' },
 };
@@ -272,7 +318,7 @@ function mergeRow(node: MergeNode, { now }: RowContext): Row {
   return row(node, label, {
     description,
     icon: state === 'stale' ? 'history' : state === 'absent' ? 'cloud' : 'git-merge',
-    ...(state === 'stale' ? { iconColour: 'list.warningForeground' } : {}),
+    ...(state === 'stale' ? { iconColour: STATE_COLOURS.warning } : {}),
     contextValue: `merge ${state}${provenance.commit === null ? '' : ' commit'}${
       state === 'absent' ? '' : ' weights'
     }`,
@@ -308,9 +354,16 @@ export function collectMergeSources(
   };
 }
 
+function jobTooltip({ job, task }: JobNode): string {
+  const { label, percent, description } = collectJobLine(job, task);
+  const details = [percent, description].filter((part) => part !== '').join(' · ');
+  return paragraphs([`**${markdownText(label)}**`, markdownText(details)]);
+}
+
 function jobRow(node: JobNode): Row {
   const line = collectJobLine(node.job, node.task);
-  return row(node, line.label, {
+  // How far it is comes first: a narrow side bar cuts off the end.
+  return row(node, line.percent === '' ? line.label : `${line.percent}  ${line.label}`, {
     description: line.description,
     icon: line.icon,
     contextValue: `job ${node.job.state}`,

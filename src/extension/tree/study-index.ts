@@ -47,16 +47,23 @@ export interface StudyIndex {
   readonly mergeById: ReadonlyMap<string, Merge>;
 }
 
+/** Tasks by the name of their group, as a configuration declares them. */
+export type Groups = Readonly<Record<string, readonly string[]>>;
+
 /** The key of a run: ids are unique within a task only. */
 export function runKey(task: string, id: string): string {
   return `${task}/${id}`;
 }
 
-/** @param stale what the last judgement of the study found; empty before the first */
+/**
+ * @param stale what the last judgement of the study found; empty before the first
+ * @param groups those of the configuration; while it can't be understood, the last ones that could
+ */
 export function collectStudyIndex(
   snapshot: StudySnapshot,
   weights: WeightsOnDisk,
   stale: StaleRecords = new Map(),
+  groups: Groups = snapshot.configuration?.groups ?? {},
 ): StudyIndex {
   const staleness = collectStaleness(snapshot.problems, stale);
   const evaluations = collectEvaluations(snapshot.runs);
@@ -94,7 +101,7 @@ export function collectStudyIndex(
     merges.sort((a, b) => compareText(b.record.provenance.time, a.record.provenance.time));
     tasks.set(name, { task, checkpoints, probes, merges, best: bestOf(checkpoints) });
   }
-  return { snapshot, tasks, groups: collectGroups(snapshot, [...known.keys()]), checkpointById, mergeById };
+  return { snapshot, tasks, groups: collectGroups(groups, [...known.keys()]), checkpointById, mergeById };
 }
 
 /** Equal for two readings between which nothing changed that the rows of the task show. */
@@ -118,14 +125,14 @@ export function appearanceOf({ task, checkpoints, probes, merges }: TaskContents
 
 /** Equal for two readings with the same rows above those of the checkpoints. */
 export function outlineOf({ snapshot, groups, tasks }: StudyIndex): string {
-  const wrong = snapshot.problems.filter(({ severity }) => severity === 'error').length;
-  return JSON.stringify([snapshot.configuration?.name, wrong, groups, [...tasks.keys()]]);
+  const wrong = snapshot.problems.filter(({ severity }) => severity === 'error');
+  const told = wrong.slice(0, 1).map(({ message, line }) => [message, line]);
+  return JSON.stringify([snapshot.configuration?.name, wrong.length, told, groups, [...tasks.keys()]]);
 }
 
-function collectGroups(snapshot: StudySnapshot, names: readonly string[]): StudyIndex['groups'] {
-  const declared = Object.entries(snapshot.configuration?.groups ?? {});
+function collectGroups(declared: Groups, names: readonly string[]): StudyIndex['groups'] {
   const known = new Set(names);
-  const groups = declared.map(([name, members]) => ({
+  const groups = Object.entries(declared).map(([name, members]) => ({
     name,
     tasks: members.filter((task) => known.has(task)),
   }));
