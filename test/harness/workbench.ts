@@ -80,7 +80,7 @@ export class Workbench {
         waitUntil: 'commit',
         timeout: 120_000,
       });
-      await page.locator('.monaco-workbench').waitFor({ timeout: 120_000 });
+      await isWhole(page);
       return new Workbench(page, server, browser, temporary, settings);
     } catch (error) {
       await browser?.close();
@@ -148,7 +148,7 @@ export class Workbench {
   /** Closes the window and opens it again. */
   async reopen(): Promise<void> {
     await this.page.reload({ waitUntil: 'commit', timeout: 120_000 });
-    await this.page.locator('.monaco-workbench').waitFor({ timeout: 120_000 });
+    await isWhole(this.page);
   }
 
   /** Right-clicks a tree row and chooses a menu item. */
@@ -209,4 +209,9 @@ export class Workbench {
     await this.server.stop();
     if (this.temporary !== undefined) await rm(this.temporary, { recursive: true, force: true });
   }
+}
+
+/** Until the last of VS Code's own parts is there: before, nobody has told menus and views that the workspace is trusted. */
+async function isWhole(page: Page): Promise<void> {
+  await page.locator('.statusbar [id="status.problems"]').waitFor({ timeout: 180_000 });
 }
