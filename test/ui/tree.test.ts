@@ -49,7 +49,8 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
       .first()
       .waitFor();
     await workbench.screenshot('tree-dark');
-    expect(await workbench.treeItem(/source, lora · full data · stale/).count()).toBe(1);
+    // Judged in a thread, after the rows are there.
+    await expect.poll(() => workbench.treeItem(/source, lora · full data · stale/).count()).toBe(1);
   });
 
   it('opens a checkpoint with its layers and tensors', async () => {
