@@ -139,6 +139,7 @@ describe.skipIf(findChromium() === undefined)('an untrusted workspace', { timeou
     await page.keyboard.press('Enter');
     await isTicked([open, tune, score]);
     await workbench.chooseFromContextMenu(workbench.treeItem(/^negation/), /^Merge for Task/);
+    await workbench.quickPickOption(/^adapter/).click();
     await workbench.quickPickOption(/^Plain average/).click();
     await isTicked([open, tune, score, merge]);
     await workbench.screenshot('walkthrough-dark');
