@@ -156,9 +156,11 @@ export class Workbench {
     await row.click({ button: 'right' });
     const choice = this.page.locator('.monaco-menu').getByRole('menuitem', { name: item });
     await choice.waitFor();
-    // A menu ignores clicks in its first moments.
-    await this.page.waitForTimeout(500);
-    await choice.click();
+    // A menu ignores clicks in its first moments, which last longer on a busy machine.
+    for (let attempt = 0; attempt < 20 && (await choice.isVisible()); attempt++) {
+      await this.page.waitForTimeout(500);
+      await choice.click({ timeout: 2000 }).catch(() => undefined);
+    }
   }
 
   /** Runs a command by its palette title, for example `Deltaloom: Show Heatmap`. */
