@@ -34,7 +34,7 @@ export async function runTune(
     const checkpoint = await keep(session, plan, result);
     const measured = await measureTest(
       session,
-      plan,
+      await testedAsBefore(session, plan),
       // The device is known once it was opened.
       record(session, plan, { ...provenance, ...session.usedDevice() }, result, checkpoint, 'done'),
       result.delta,
@@ -194,6 +194,20 @@ function initialisationOf(start: StartingPoint): Initialisation {
     case 'merge':
       return { kind: 'merge', id: start.id, label: start.label, sha256: start.sha256 };
   }
+}
+
+/** The record of weights that are gone may know their test: then it is measured of the new ones, whoever asked for them. */
+async function testedAsBefore(session: StudySession, plan: PlannedTune): Promise<PlannedTune> {
+  const { test: file } = plan.data;
+  const wanted = plan.request.test || plan.recorded?.results.testExamples != null;
+  if (file === undefined || !wanted) return plan;
+  const test = await session.hashes.of(session.absolute(file));
+  return {
+    ...plan,
+    request: { ...plan.request, test: true },
+    inputs: { ...plan.inputs, data: { ...plan.inputs.data, test } },
+    testMissing: true,
+  };
 }
 
 /** Writes the record, with the test split measured if that is wanted. */

@@ -8,6 +8,7 @@ import { executeJob } from '../../src/study/execute.js';
 import type { JobOutcome, JobProgress, JobRequest } from '../../src/study/jobs.js';
 import { preflight } from '../../src/study/preflight.js';
 import { studyReport } from '../../src/study/report/report.js';
+import type { RunRecord } from '../../src/study/records.js';
 import { readSnapshot } from '../../src/study/snapshot.js';
 import { studyStatus } from '../../src/study/status.js';
 import { studyWeights } from '../../src/study/study-weights.js';
@@ -112,6 +113,23 @@ describe('a whole study', { timeout: 300_000 }, () => {
     expect(runs.find(({ status }) => status === 'cancelled')?.checkpoint).not.toBeNull();
     await execute(second, { kind: 'run' });
     expect(await contentOfStudy(second)).toEqual(await contentOfStudy(study));
+  });
+
+  it('measures a target anew that it tunes anew because its weights are not there', async () => {
+    const target = (runs: readonly RunRecord[]) =>
+      runs.find(
+        ({ task, role, initialisation }) =>
+          task === 'copy' && role === 'target' && initialisation.kind === 'random',
+      );
+    const before = target((await readSnapshot(study)).runs);
+    // Asked for by itself, and as scores ask for it, which compare with the weights alone.
+    for (const test of [true, false]) {
+      await rm(join(study, before?.checkpoint?.path ?? ''));
+      await execute(study, { ...TUNE_COPY, role: 'target', seeds: [before?.seed ?? 0], test });
+      const after = target((await readSnapshot(study)).runs);
+      expect(after?.results).toEqual(before?.results);
+      expect(after?.inputs).toEqual(before?.inputs);
+    }
   });
 
   it('shows weights without a checkpoint, results and a report in one file', async () => {
