@@ -51,13 +51,16 @@ export class Store {
   private generation = 1;
   private historyWanted: Parameters<'history'> | null = null;
   private rendering = false;
-  private telling = false;
+  /** What was arranged since the extension was told, for a moment after it was. */
+  private telling: Arrangement | null = null;
 
   constructor(private readonly render: () => void) {
     this.host = new Host((message) => this.take(message));
     const kept = arrangementSchema.safeParse(this.host.state);
     this.arrangement = kept.data ?? arrangementSchema.parse({ version: 1 });
     this.host.post({ type: 'ready' });
+    // What this page's predecessor had no time to tell before it was hidden.
+    if (kept.success) this.tell();
   }
 
   arrange(patch: Partial<Arrangement>): void {
@@ -67,12 +70,19 @@ export class Store {
     this.changed();
   }
 
+  /** At once, and again once the changes that follow closely have ended: a page may be gone a moment later. */
   private tell(): void {
-    if (this.telling) return;
-    this.telling = true;
+    if (this.telling !== null) {
+      this.telling = this.arrangement;
+      return;
+    }
+    const told = this.arrangement;
+    this.telling = told;
+    this.host.post({ type: 'arranged', arrangement: told });
     setTimeout(() => {
-      this.telling = false;
-      this.host.post({ type: 'arranged', arrangement: this.arrangement });
+      const latest = this.telling;
+      this.telling = null;
+      if (latest !== null && latest !== told) this.tell();
     }, TELL_MS);
   }
 
