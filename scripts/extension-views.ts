@@ -351,7 +351,9 @@ async function takePictures({ name, folder: make, options, states }: Window, to:
         console.log(`${name}-${state.name}: ${String(error)}`);
       });
       for (const theme of themes) {
-        await setTheme(bench, theme, make === undefined ? undefined : folder, options);
+        await setTheme(bench, theme, make === undefined ? undefined : folder);
+        // A window that was opened anew has to come to this state again.
+        if (make === undefined) await state.act(bench, folder);
         await page.screenshot({ path: path.join(to, `${name}-${state.name}.${theme}.png`) });
         if (state.narrow !== true) continue;
         await page.setViewportSize(NARROW);
@@ -367,21 +369,16 @@ async function takePictures({ name, folder: make, options, states }: Window, to:
 }
 
 /** Live where there is a folder, whose settings are watched; otherwise the window is opened anew. */
-async function setTheme(
-  bench: Workbench,
-  theme: ThemeName,
-  folder: string | undefined,
-  options: WorkbenchOptions | undefined,
-): Promise<void> {
-  const settings = { 'workbench.colorTheme': THEMES[theme] };
+async function setTheme(bench: Workbench, theme: ThemeName, folder: string | undefined): Promise<void> {
   if (folder === undefined) {
-    await bench.server.writeSettings({ ...options?.settings, ...settings });
-    await bench.reopen();
+    await bench.setTheme(theme);
     await bench.openView('Deltaloom');
-    await bench.page.waitForTimeout(2500);
     return;
   }
   await mkdir(path.join(folder, '.vscode'), { recursive: true });
-  await writeFile(path.join(folder, '.vscode', 'settings.json'), JSON.stringify(settings));
-  await bench.page.waitForTimeout(1500);
+  await writeFile(
+    path.join(folder, '.vscode', 'settings.json'),
+    JSON.stringify({ 'workbench.colorTheme': THEMES[theme] }),
+  );
+  await bench.themeShown(theme);
 }

@@ -203,7 +203,7 @@ try {
             'workbench.activityBar.location': 'hidden',
           }),
         );
-        await page.waitForTimeout(1500);
+        await bench.themeShown(theme);
         for (const view of shown) {
           for (const width of Object.keys(WIDTHS) as (keyof typeof WIDTHS)[]) {
             await page.setViewportSize(WIDTHS[width]);

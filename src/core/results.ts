@@ -1,3 +1,4 @@
+import { BASELINES } from './methods.js';
 import { mean, standardDeviation, winCounts } from './statistics.js';
 
 /** From single target runs to the table of the paper: tasks x initialisations over seeds. Pure. */
@@ -57,7 +58,7 @@ export interface ResultsTable {
 const RANDOM = 'random';
 const AVERAGE = 'average';
 /** The baselines come first, in this order; what else there is follows in order of appearance. */
-const LEADING_COLUMNS = [RANDOM, AVERAGE, 'group', 'best-source'];
+export const LEADING_COLUMNS: readonly string[] = [RANDOM, ...BASELINES];
 
 /**
  * One table per delta and number of shots, in order of appearance. Runs whose split was not measured are left out; a seed

@@ -3,14 +3,18 @@ import { execFile } from 'node:child_process';
 /** A driver that is asked for its GPU may take seconds to wake it, not more. */
 const PATIENCE_MS = 30_000;
 
-/** Runs in the child: the path of ONNX Runtime, the model in base64, the provider. Its one line of output is the error. */
+/** Runs in the child: the path of ONNX Runtime, the model in base64, the provider. It prints nothing but why it failed. */
 const ASK = `
 const [path, model, provider] = process.argv.slice(1);
-const ending = (error) => { if (error) process.stdout.write(String(error.message ?? error)); process.exit(error ? 1 : 0); };
-try {
-  require(path).InferenceSession.create(Buffer.from(model, 'base64'), { executionProviders: [provider], logSeverityLevel: 4 })
-    .then((session) => session.release()).then(() => ending(), ending);
-} catch (error) { ending(error); }
+async function ask() {
+  const options = { executionProviders: [provider], logSeverityLevel: 4 };
+  const session = await require(path).InferenceSession.create(Buffer.from(model, 'base64'), options);
+  await session.release();
+}
+ask().then(
+  () => process.exit(0),
+  (error) => process.stdout.write(error.message, () => process.exit(1)),
+);
 `;
 
 /**

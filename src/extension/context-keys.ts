@@ -9,7 +9,6 @@ const LISTENS_MS = [1000, 3000, 10_000];
 export class ContextKeys {
   private readonly told = new Map<string, boolean | string>();
   private readonly steps: Set<string>;
-  private readonly stepsDone = new Set<string>();
 
   constructor(private readonly memory: Memento) {
     this.steps = new Set(memory.get<string[]>(MEMORY.steps) ?? []);
@@ -26,13 +25,13 @@ export class ContextKeys {
       if (!STEP_KEYS.has(key)) set(key, value);
       else if (value === true) news.push(key);
     }
-    for (const key of news) this.stepsDone.add(key);
     signal(news);
   }
 
   /** A walkthrough may have been opened: it has not heard of the steps that were done before. */
   walkthroughOpened(): void {
-    for (const pause of LISTENS_MS) setTimeout(() => signal([...this.stepsDone]), pause).unref();
+    const done = () => [...STEP_KEYS].filter((key) => this.told.get(key) === true);
+    for (const pause of LISTENS_MS) setTimeout(() => signal(done()), pause).unref();
   }
 }
 

@@ -1,7 +1,7 @@
 import { SCORE_METHOD_INFO } from '../core/methods.js';
 import { nearestName, sourceTasks, targetTasks } from './catalogue.js';
 import type { StudyConfiguration } from './configuration.js';
-import { dataProblems } from './data-problems.js';
+import { dataProblems, type AddProblem } from './data-problems.js';
 import { STUDY_FILE } from './paths.js';
 import type { StudyProblem, TaskEntry } from './snapshot.js';
 
@@ -17,13 +17,7 @@ export function configurationProblems(
   lineOf: (path: Path) => number,
 ): StudyProblem[] {
   const problems: StudyProblem[] = [];
-  const add = (
-    severity: StudyProblem['severity'],
-    code: string,
-    path: Path,
-    message: string,
-    remedy: string,
-  ): void => {
+  const add: AddProblem = (severity, code, path, message, remedy) => {
     problems.push({ severity, code, message, remedy, file: STUDY_FILE, line: lineOf(path), path });
   };
   const names = tasks.map(({ name }) => name);
@@ -130,6 +124,6 @@ export function configurationProblems(
       );
     }
   }
-  problems.push(...dataProblems(configuration, tasks, lineOf));
+  dataProblems(configuration, tasks, add);
   return problems;
 }

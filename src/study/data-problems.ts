@@ -2,26 +2,29 @@ import { DeltaloomError } from '../core/errors.js';
 import { SCORE_METHOD_INFO } from '../core/methods.js';
 import { chooseData, type ChosenData } from './catalogue.js';
 import type { StudyConfiguration } from './configuration.js';
-import { STUDY_FILE } from './paths.js';
 import type { StudyProblem, TaskEntry } from './snapshot.js';
 
-type Path = (string | number)[];
+/** Adds a problem of `deltaloom.json` at a property. */
+export type AddProblem = (
+  severity: StudyProblem['severity'],
+  code: string,
+  path: (string | number)[],
+  message: string,
+  remedy: string,
+) => void;
 
 /** What the study asks of its tasks' files and they do not have: shots, splits, data seeds. Nothing is read. */
 export function dataProblems(
   configuration: StudyConfiguration,
   tasks: readonly TaskEntry[],
-  lineOf: (path: Path) => number,
-): StudyProblem[] {
-  const problems: StudyProblem[] = [];
-  const add = (
-    severity: StudyProblem['severity'],
-    code: string,
-    path: Path,
-    message: string,
-    remedy: string,
-  ) => {
-    problems.push({ severity, code, message, remedy, file: STUDY_FILE, line: lineOf(path), path });
+  report: AddProblem,
+): void {
+  // A task may be source and target: one finding is enough.
+  const told = new Set<string>();
+  const add: AddProblem = (severity, code, path, message, remedy) => {
+    if (told.has(message)) return;
+    told.add(message);
+    report(severity, code, path, message, remedy);
   };
   const { sources, targets, scores } = configuration;
   const readsProbe = scores.methods.some((method) => SCORE_METHOD_INFO[method].cost !== 'weights');
@@ -72,14 +75,6 @@ export function dataProblems(
       }
     }
   }
-  // A task may be source and target: one finding is enough.
-  const seen = new Set<string>();
-  return problems.filter(({ code, message }) => {
-    const place = `${code} ${message}`;
-    if (seen.has(place)) return false;
-    seen.add(place);
-    return true;
-  });
 }
 
 function chosenOrRefused(

@@ -74,7 +74,7 @@ async function mergeRequest(
     loraRule: job.loraRule ?? configuration.merges.loraRule,
     compatibility: configuration.compatibility,
     groups: configuration.groups,
-    temperatures: configuredTemperatures(configuration.weights, deltaName),
+    temperatures: configuredTemperatures(configuration, deltaName),
     candidates: sources.map((run) => candidate(session, run)),
     matrix: await matrixFor(session, deltaName, by),
   };

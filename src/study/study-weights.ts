@@ -27,7 +27,7 @@ export async function studyWeights(
     compatibility: configuration.compatibility,
     sources: matrix?.sources ?? sourceTasks(configuration, tasks),
     groups: configuration.groups,
-    temperatures: configuredTemperatures(configuration.weights, request.deltaName),
+    temperatures: configuredTemperatures(configuration, request.deltaName),
     matrix,
   });
 }

@@ -1,26 +1,24 @@
-import { defaultTemperature, type Compatibility } from '../core/averaging-weights.js';
+import { defaultTemperature } from '../core/averaging-weights.js';
 import type { ScoreMethod } from '../core/methods.js';
 import type { StudyConfiguration } from './configuration.js';
+import type { ScoreMatrix } from './records.js';
 
-/** The study's own temperatures for the scores of one delta, by method. */
+/** The study's own temperatures for the scores of one delta, by method; none without a configuration. */
 export function configuredTemperatures(
-  { temperatures, temperaturesByDelta: own }: StudyConfiguration['weights'],
+  configuration: StudyConfiguration | null,
   deltaName: string,
 ): Partial<Record<ScoreMethod, number>> {
+  if (configuration === null) return {};
+  const { temperatures, temperaturesByDelta: own } = configuration.weights;
   return { ...temperatures, ...(Object.hasOwn(own, deltaName) ? own[deltaName] : {}) };
 }
 
 /** The temperature at which a matrix becomes weights unless one is named: the study's, or the method's. */
 export function temperatureOf(
-  matrix: {
-    readonly method: ScoreMethod;
-    readonly deltaName: string;
-    readonly compatibility: Compatibility;
-  },
+  { method, deltaName, compatibility }: Pick<ScoreMatrix, 'method' | 'deltaName' | 'compatibility'>,
   configuration: StudyConfiguration | null,
 ): number {
-  const { method, deltaName, compatibility } = matrix;
-  const configured =
-    configuration === null ? undefined : configuredTemperatures(configuration.weights, deltaName)[method];
-  return configured ?? defaultTemperature(method, compatibility);
+  return (
+    configuredTemperatures(configuration, deltaName)[method] ?? defaultTemperature(method, compatibility)
+  );
 }

@@ -7,7 +7,7 @@ import type { Model } from './compute/contract.js';
 import { evaluate } from './evaluation.js';
 import { readExamples, type Examples } from './examples.js';
 import { cachePath, checkpointPath } from './paths.js';
-import type { PlannedTune, StartingPoint, TuneRequest } from './plan-tune.js';
+import { planTune, type PlannedTune, type StartingPoint, type TuneRequest } from './plan-tune.js';
 import type { Initialisation, Provenance, RunRecord } from './records.js';
 import type { StudySession } from './session.js';
 import { writePredictions } from './predictions.js';
@@ -21,20 +21,22 @@ import { forgetTuning, tune, TuningCancelled, type TuningResult, type TuningStep
  */
 export async function runTune(
   session: StudySession,
-  plan: PlannedTune,
+  planned: PlannedTune,
   report: (step: TuningStep) => void,
 ): Promise<RunRecord> {
   const provenance = await session.provenance();
-  if (plan.recorded?.status === 'done' && (await session.hasCheckpoint(plan.recorded.checkpoint))) {
-    return measureTest(session, plan, plan.recorded);
+  const { recorded } = planned;
+  if (recorded?.status === 'done' && (await session.hasCheckpoint(recorded.checkpoint))) {
+    return measureTest(session, planned, recorded);
   }
+  const plan = await testedAsBefore(session, planned);
   const stateFile = session.absolute(cachePath('tunings', plan.request.task, `${plan.id}.safetensors`));
   try {
     const result = await tuneFrom(session, plan, stateFile, report);
     const checkpoint = await keep(session, plan, result);
     const measured = await measureTest(
       session,
-      await testedAsBefore(session, plan),
+      plan,
       // The device is known once it was opened.
       record(session, plan, { ...provenance, ...session.usedDevice() }, result, checkpoint, 'done'),
       result.delta,
@@ -198,16 +200,8 @@ function initialisationOf(start: StartingPoint): Initialisation {
 
 /** The record of weights that are gone may know their test: then it is measured of the new ones, whoever asked for them. */
 async function testedAsBefore(session: StudySession, plan: PlannedTune): Promise<PlannedTune> {
-  const { test: file } = plan.data;
-  const wanted = plan.request.test || plan.recorded?.results.testExamples != null;
-  if (file === undefined || !wanted) return plan;
-  const test = await session.hashes.of(session.absolute(file));
-  return {
-    ...plan,
-    request: { ...plan.request, test: true },
-    inputs: { ...plan.inputs, data: { ...plan.inputs.data, test } },
-    testMissing: true,
-  };
+  const known = plan.recorded !== null && plan.recorded.results.test !== null;
+  return known && !plan.request.test ? planTune(session, { ...plan.request, test: true }) : plan;
 }
 
 /** Writes the record, with the test split measured if that is wanted. */
@@ -218,7 +212,9 @@ async function measureTest(
   delta?: DeltaTensors,
 ): Promise<RunRecord> {
   const file = plan.data.test;
-  if (!plan.request.test || file === undefined || !plan.testMissing) {
+  // Of a tuning that was just done nothing is measured yet, whatever the record of its key knew.
+  const missing = plan.testMissing || run.results.test === null;
+  if (!plan.request.test || file === undefined || !missing) {
     await session.store.writeRun(run);
     return run;
   }

@@ -18,3 +18,12 @@ export async function runtimeProcesses(root: number): Promise<number[]> {
     .filter(({ pid, command }) => below.has(pid) && /[\\/]dist[\\/]runtime\.js/.test(command))
     .map(({ pid }) => pid);
 }
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

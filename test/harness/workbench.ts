@@ -22,6 +22,14 @@ export const THEMES = {
 } as const;
 export type ThemeName = keyof typeof THEMES;
 
+/** How VS Code marks its window while a theme of this kind is on. */
+const THEME_MARKS: Readonly<Record<ThemeName, string>> = {
+  dark: 'vs-dark',
+  light: 'vs',
+  'high-contrast': 'hc-black',
+  'high-contrast-light': 'hc-light',
+};
+
 export interface WorkbenchOptions {
   /** Folder to open; undefined: an empty window. */
   readonly folder?: string;
@@ -143,6 +151,13 @@ export class Workbench {
   async setTheme(theme: ThemeName): Promise<void> {
     await this.server.writeSettings({ ...this.settings, 'workbench.colorTheme': THEMES[theme] });
     await this.reopen();
+  }
+
+  /** Waits for a theme that was set while the window is open. */
+  async themeShown(theme: ThemeName): Promise<void> {
+    await this.page.locator(`.monaco-workbench.${THEME_MARKS[theme]}`).waitFor();
+    // Webviews follow a frame later.
+    await this.page.waitForTimeout(300);
   }
 
   /** Closes the window and opens it again. */

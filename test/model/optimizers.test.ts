@@ -10,46 +10,45 @@ import { scheduleFactor } from '../../src/model/optimizers/schedule.js';
 
 beforeAll(() => tf.setBackend('cpu'));
 
-function step(
+type Step = (
   optimizer: Optimizer,
   parameter: Tensor,
   gradient: Tensor,
   state: Record<string, Tensor>,
   count: number,
   rate: number,
-): { parameter: Tensor; state: Record<string, Tensor> } {
-  const alone = (tensors: Record<string, Tensor>) =>
-    Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, tf.expandDims(tensor)]));
-  const after = stackStep(
-    optimizer,
-    tf.expandDims(parameter),
-    tf.expandDims(gradient),
-    alone(state),
-    count,
-    rate,
-  );
-  return {
-    parameter: tf.squeeze(after.parameter, [0]),
-    state: Object.fromEntries(
-      Object.entries(after.state).map(([name, tensor]) => [name, tf.squeeze(tensor, [0])]),
-    ),
-  };
-}
+) => ReturnType<Optimizer['update']>;
 
-function stackStep(
-  optimizer: Optimizer,
-  parameter: Tensor,
-  gradient: Tensor,
-  state: Record<string, Tensor>,
-  count: number,
-  rate: number,
-) {
+const stackStep: Step = (optimizer, parameter, gradient, state, count, rate) => {
   const { first, second } = optimizer.scalars(count);
   return optimizer.update(parameter, gradient, state, {
     learningRate: tf.tensor([rate]),
     first: tf.tensor([first]),
     second: tf.tensor([second]),
   });
+};
+
+/** A stack of one. */
+const step: Step = (optimizer, parameter, gradient, state, count, rate) => {
+  const after = stackStep(
+    optimizer,
+    tf.expandDims(parameter),
+    tf.expandDims(gradient),
+    mapped(state, (tensor) => tf.expandDims(tensor)),
+    count,
+    rate,
+  );
+  return {
+    parameter: tf.squeeze(after.parameter, [0]),
+    state: mapped(after.state, (tensor) => tf.squeeze(tensor, [0])),
+  };
+};
+
+function mapped(
+  tensors: Readonly<Record<string, Tensor>>,
+  change: (tensor: Tensor) => Tensor,
+): Record<string, Tensor> {
+  return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, change(tensor)]));
 }
 
 function initialState(optimizer: Optimizer, shape: number[]): Record<string, Tensor> {

@@ -8,6 +8,7 @@ import type { ClientState, RuntimeTimeouts } from '../../src/runtime/client-opti
 import { RuntimeClient } from '../../src/runtime/client.js';
 import { advertisementFile } from '../../src/runtime/discovery.js';
 import type { JobView, SubmittedJob } from '../../src/runtime/protocol.js';
+import { isAlive } from '../harness/processes.js';
 
 /** Every test runs a real child process with the real protocol. */
 let study: string;
@@ -99,15 +100,6 @@ function seen(client: RuntimeClient, id: string, test: (view: JobView) => boolea
 function pidOf(client: RuntimeClient): number {
   if (client.state.kind !== 'ready') throw new Error(`The runtime is ${client.state.kind}.`);
   return client.state.pid;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 async function until(test: () => boolean, what: string): Promise<void> {

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { commitResults, proposeCommit } from '../../src/study/commit-results.js';
 import { StudyHistory } from '../../src/study/history.js';
 import { openRepository } from '../../src/study/repository.js';
-import { gitIn } from '../support/commands.js';
+import { beginRepository, commitAllIn, gitIn } from '../support/commands.js';
 import {
   exampleRun,
   exampleStudy,
@@ -22,9 +22,7 @@ beforeEach(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'deltaloom-history-'));
   repository = path.join(folder, 'repository');
   await mkdir(repository);
-  git('init', '--quiet', '--initial-branch=main');
-  git('config', 'user.name', 'Ada Lovelace');
-  git('config', 'user.email', 'ada@example.org');
+  beginRepository(repository);
 });
 
 afterEach(async () => {
@@ -36,9 +34,7 @@ function git(...args: string[]): string {
 }
 
 function commitAll(message: string): string {
-  git('add', '--all', '.');
-  git('commit', '--quiet', '--message', message);
-  return git('rev-parse', 'HEAD');
+  return commitAllIn(repository, message);
 }
 
 /** A study with its scores committed, then computed anew with other values and committed again. */

@@ -15,14 +15,14 @@ const configuration = studySchema.parse({
 
 describe('temperatures', () => {
   it("are the study's, where a delta has none of its own", () => {
-    expect(configuredTemperatures(configuration.weights, 'adapter')).toEqual({ loss: 0.2, grand: 3 });
-    expect(configuredTemperatures(configuration.weights, 'my lora')).toEqual({
+    expect(configuredTemperatures(configuration, 'adapter')).toEqual({ loss: 0.2, grand: 3 });
+    expect(configuredTemperatures(configuration, 'my lora')).toEqual({
       loss: 0.2,
       grand: 7,
       euclidean: 2,
     });
     // A name that every object has.
-    expect(configuredTemperatures(configuration.weights, 'constructor')).toEqual({ loss: 0.2, grand: 3 });
+    expect(configuredTemperatures(configuration, 'constructor')).toEqual({ loss: 0.2, grand: 3 });
   });
 
   it("fall back to the method's own, in reference mode to the reference's", () => {

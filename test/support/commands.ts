@@ -9,6 +9,20 @@ export function gitIn(folder: string, ...args: string[]): string {
   return printed(folder, 'git', args);
 }
 
+/** An empty repository on `main` with somebody who commits. */
+export function beginRepository(folder: string): void {
+  gitIn(folder, 'init', '--quiet', '--initial-branch=main');
+  gitIn(folder, 'config', 'user.name', 'Ada Lovelace');
+  gitIn(folder, 'config', 'user.email', 'ada@example.org');
+}
+
+/** Commits everything in the folder; the new commit. */
+export function commitAllIn(folder: string, message: string): string {
+  gitIn(folder, 'add', '--all', '.');
+  gitIn(folder, 'commit', '--quiet', '--message', message);
+  return gitIn(folder, 'rev-parse', 'HEAD');
+}
+
 /** The built command line. */
 export function deltaloomIn(folder: string, ...args: string[]): string {
   return printed(folder, process.execPath, [CLI, ...args]);

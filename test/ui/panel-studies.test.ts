@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findChromium } from '../harness/chromium.js';
 import { PanelDriver } from '../harness/panel-driver.js';
 import { Workbench } from '../harness/workbench.js';
-import { gitIn } from '../support/commands.js';
+import { beginRepository, commitAllIn } from '../support/commands.js';
 import {
   exampleStudy,
   writeJson,
@@ -29,10 +29,8 @@ describe.skipIf(findChromium() === undefined)('panels of several studies', () =>
     await mkdir(path.join(folder, 'saved'));
     await mkdir(one);
     await writeFile(path.join(one, 'train.py'), 'print("tune")\n');
-    gitIn(one, 'init', '--quiet', '--initial-branch=main');
-    gitIn(one, 'config', 'user.name', 'Ada Lovelace');
-    gitIn(one, 'config', 'user.email', 'ada@example.org');
-    begun = commitAll('Begin');
+    beginRepository(one);
+    begun = commitAllIn(one, 'Begin');
     first = exampleStudy({ tasks: 6, perGroup: 3, methods: ['loss', 'el2n'], blocks: 2, commit: begun });
     for (const [name, study] of [
       ['one', first],
@@ -43,7 +41,7 @@ describe.skipIf(findChromium() === undefined)('panels of several studies', () =>
       const configuration = { ...(study.configuration as object), name: `Study ${name}` };
       await writeJson(folder, `${name}/deltaloom.json`, configuration);
     }
-    commitAll('Tune and score');
+    commitAllIn(one, 'Tune and score');
     bench = await Workbench.launch({ folder, viewport: { width: 1300, height: 1000 } });
     await bench.page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
     driver = new PanelDriver(bench);
@@ -56,13 +54,6 @@ describe.skipIf(findChromium() === undefined)('panels of several studies', () =>
     await bench.close();
     await rm(folder, { recursive: true, force: true });
   });
-
-  function commitAll(message: string): string {
-    const one = path.join(folder, 'one');
-    gitIn(one, 'add', '--all', '.');
-    gitIn(one, 'commit', '--quiet', '--message', message);
-    return gitIn(one, 'rev-parse', 'HEAD');
-  }
 
   function valueOf(study: ExampleStudy, target: string, source: string, part = 0, matrix = 0): number {
     const cell = study.matrices[matrix]?.cells.find(

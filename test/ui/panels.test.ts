@@ -8,7 +8,7 @@ import type { ScoreMatrix } from '../../src/study/records.js';
 import { findChromium } from '../harness/chromium.js';
 import { PanelDriver } from '../harness/panel-driver.js';
 import { THEMES, Workbench, type ThemeName } from '../harness/workbench.js';
-import { deltaloomIn, gitIn } from '../support/commands.js';
+import { beginRepository, commitAllIn, deltaloomIn, gitIn } from '../support/commands.js';
 import { exampleStudy, matrixFile, writeJson, writeStudy, writeTasks } from '../support/example-study.js';
 
 /** The panels in the real editor, on a study with a history of its own. */
@@ -28,9 +28,7 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(path.join(tmpdir(), 'deltaloom-panels-'));
-    git('init', '--quiet', '--initial-branch=main');
-    git('config', 'user.name', 'Ada Lovelace');
-    git('config', 'user.email', 'ada@example.org');
+    beginRepository(folder);
     await writeFile(path.join(folder, 'train.py'), 'print("tune")\n');
     await writeStudy(folder, first);
     await writeTasks(folder, first.tasks);
@@ -61,9 +59,7 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
   }
 
   function commitAll(message: string): string {
-    git('add', '--all', '.');
-    git('commit', '--quiet', '--message', message);
-    return git('rev-parse', 'HEAD');
+    return commitAllIn(folder, message);
   }
 
   async function writeMatrix(matrix: ScoreMatrix | undefined): Promise<void> {

@@ -7,7 +7,7 @@ import type { Locator, Page } from 'playwright-core';
 import { findAdvertised } from '../../src/runtime/discovery.js';
 import type { RunRecord } from '../../src/study/records.js';
 import { findChromium } from '../harness/chromium.js';
-import { runtimeProcesses } from '../harness/processes.js';
+import { isAlive, runtimeProcesses } from '../harness/processes.js';
 import { PROJECT_ROOT, Workbench } from '../harness/workbench.js';
 
 /** What a person does in the tree of a study, in the real workbench with the real runtime. */
@@ -423,13 +423,4 @@ function isStored(page: Page, words: string): Promise<boolean> {
 
 function end(pid: number): void {
   if (isAlive(pid)) process.kill(pid, 'SIGKILL');
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

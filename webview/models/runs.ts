@@ -1,4 +1,5 @@
 import { SCORE_METHODS, SCORE_METHOD_INFO } from '../../src/core/methods.js';
+import { LEADING_COLUMNS } from '../../src/core/results.js';
 import type { RunView } from '../../src/extension/panels/messages.js';
 
 /** Runs and what they start from, in words. Pure. */
@@ -60,13 +61,13 @@ export function inStudyOrder(tasks: readonly string[]): (a: RunView, b: RunView)
     a.seed - b.seed;
 }
 
-/** Random and plain average first, then the methods in the catalogue's order, then whatever else. */
+const STARTS: readonly string[] = [...LEADING_COLUMNS, ...SCORE_METHODS];
+
+/** Random and the baselines first, then the methods in the catalogue's order, then whatever else. */
 export function startRank(initialisation: string): number {
   const [head = ''] = initialisation.split('/');
-  const baseline = ['random', 'average', 'group', 'best-source'].indexOf(head);
-  if (baseline >= 0) return baseline;
-  const method = SCORE_METHODS.findIndex((id) => id === head);
-  return 4 + (method < 0 ? SCORE_METHODS.length : method);
+  const rank = STARTS.indexOf(head);
+  return rank < 0 ? STARTS.length : rank;
 }
 
 export function describeRun(run: RunView): string {

@@ -6,7 +6,7 @@ import { COMMANDS, SETTINGS } from '../identifiers.js';
 import { collectJobLine } from '../jobs/job-lines.js';
 import { readSettings, writeSetting } from '../settings.js';
 import { STRINGS } from '../strings.js';
-import { formatAge } from '../tree/labels.js';
+import { formatAge, joinParts } from '../tree/labels.js';
 import { taskOfNode } from '../tree/nodes.js';
 import { tasksOfJob } from '../tree/study-index.js';
 import type { CommandEnvironment, CommandTable } from './environment.js';
@@ -95,7 +95,7 @@ function lineOf(job: JobView): { label: string; description: string } {
     const { label, percent, description, icon } = collectJobLine(job);
     return {
       label: `$(${icon}) ${label}`,
-      description: [percent, description].filter((part) => part !== '').join(' · '),
+      description: joinParts([percent, description]),
     };
   }
   const icon = job.state === 'done' ? 'check' : job.state === 'failed' ? 'error' : 'circle-slash';

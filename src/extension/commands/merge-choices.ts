@@ -1,7 +1,7 @@
 import {
-  defaultTemperature,
   averagingWeights,
   bestSourceWeights,
+  defaultTemperature,
   describeWeights,
   equalWeights,
   weightDirection,

@@ -119,10 +119,7 @@ function chooseTemperature(
   // Scores that can't become weights (NaN) are told now, not after a temperature was chosen.
   weightsOf(row, target, 1);
   const { configuration } = owner.index.snapshot;
-  const configured =
-    configuration === null
-      ? undefined
-      : configuredTemperatures(configuration.weights, row.matrix.deltaName)[row.method];
+  const configured = configuredTemperatures(configuration, row.matrix.deltaName)[row.method];
   return pickOrType(
     collectTemperatures(row, target, configured),
     { title: `${title} · ${formatMergeLabel(row.method)}`, placeholder: STRINGS.merge.temperature },

@@ -1,7 +1,7 @@
 import { QuickPickItemKind, window, type QuickPickItem } from 'vscode';
 import { STRINGS } from '../strings.js';
 import type { IndexedStudy } from '../tree/nodes.js';
-import { formatMetric } from '../tree/labels.js';
+import { formatMetric, joinParts } from '../tree/labels.js';
 import type { Choice } from './tune-choices.js';
 
 type Item<T> = QuickPickItem & { readonly choice?: Choice<T> };
@@ -111,9 +111,7 @@ export async function pickTask(
 ): Promise<string | undefined> {
   const choices = [...index.tasks.values()].map(({ task, best }): Choice<string> => ({
     label: task.name,
-    description: [task.metric, best === null ? '' : STRINGS.tree.best(formatMetric(best.score))]
-      .filter((part) => part !== '')
-      .join(' · '),
+    description: joinParts([task.metric, best === null ? '' : STRINGS.tree.best(formatMetric(best.score))]),
     ...(task.groups.length > 0 ? { detail: task.groups.join(', ') } : {}),
     value: task.name,
   }));

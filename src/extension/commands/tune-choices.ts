@@ -1,7 +1,7 @@
 import type { StudyConfiguration } from '../../study/configuration.js';
 import type { JobRequest } from '../../study/jobs.js';
 import { STRINGS } from '../strings.js';
-import { formatAge, formatMerge, formatMetric, formatRun, formatShots } from '../tree/labels.js';
+import { formatAge, formatMerge, formatMetric, formatRun, formatShots, joinParts } from '../tree/labels.js';
 import type { StudyIndex, TaskContents } from '../tree/study-index.js';
 
 export type TuneRequest = Extract<JobRequest, { kind: 'tune' }>;
@@ -123,14 +123,12 @@ export function collectInitialisations(
       choices.push({
         heading: STRINGS.tune.fromMerge,
         label: formatMerge(record),
-        description: [
+        description: joinParts([
           record.temperature === null ? '' : `τ ${record.temperature}`,
           `${record.sources.length} sources`,
           state === 'stale' ? 'stale' : '',
           formatAge(record.provenance.time, now),
-        ]
-          .filter((part) => part !== '')
-          .join(' · '),
+        ]),
         value: { kind: 'merge', id: record.id },
       });
     }

@@ -2,7 +2,7 @@ import type { DeviceReport } from '../../engine/contract.js';
 import { hasEnded, type JobView } from '../../runtime/protocol.js';
 import type { RuntimeState } from '../services.js';
 import { STRINGS } from '../strings.js';
-import { formatMetric } from '../tree/labels.js';
+import { formatMetric, joinParts } from '../tree/labels.js';
 
 /** How a job looks as one line, in the tree and in the list of jobs. */
 export interface JobLine {
@@ -31,7 +31,7 @@ export function collectJobLine(job: JobView, task?: string): JobLine {
   return {
     label: here ? (progress?.label ?? job.title) : job.title,
     percent: here ? percent : '',
-    description: joined(here ? [cancelling, left, loss, dev, attempt] : [cancelling, STRINGS.jobs.queued]),
+    description: joinParts(here ? [cancelling, left, loss, dev, attempt] : [cancelling, STRINGS.jobs.queued]),
     icon: here ? 'sync~spin' : 'clock',
   };
 }
@@ -51,10 +51,6 @@ function collectDetails(
     left: progress?.secondsLeft === undefined ? '' : left(progress.secondsLeft),
     attempt: job.attempts > 1 ? attempt(job.attempts) : '',
   };
-}
-
-function joined(parts: readonly string[]): string {
-  return parts.filter((part) => part !== '').join(' · ');
 }
 
 export interface StatusView {
@@ -112,11 +108,11 @@ export function collectStatus(
     const { step, loss, left } = collectDetails(running);
     const more = waiting > 0 ? STRINGS.jobs.waiting(waiting) : '';
     const doing = running.state === 'cancelling' ? STRINGS.jobs.cancelling : line.percent;
-    const progress = joined([line.percent, line.description]);
-    const short = joined([`${shortTitle(running)} ${doing}`, step, loss, left, device?.id ?? '']);
+    const progress = joinParts([line.percent, line.description]);
+    const short = joinParts([`${shortTitle(running)} ${doing}`, step, loss, left, device?.id ?? '']);
     return {
       text: `$(sync~spin) ${short}`,
-      tooltip: tooltip([`**${line.label}**`, joined([progress, step, more])]),
+      tooltip: tooltip([`**${line.label}**`, joinParts([progress, step, more])]),
       health: 'ok',
       accessibleLabel: `${STRINGS.status.accessible}: ${line.label}, ${progress}`,
     };

@@ -8,6 +8,11 @@ export function formatMetric(value: number | null): string {
   return value === null ? '–' : `${(value * 100).toFixed(1)}%`;
 }
 
+/** 'adapter · 16 shots · seed 13': the parts that say something. */
+export function joinParts(parts: readonly string[]): string {
+  return parts.filter((part) => part !== '').join(' · ');
+}
+
 export function formatShots(shots: number | 'full'): string {
   return shots === 'full' ? 'full data' : `${shots} shots`;
 }

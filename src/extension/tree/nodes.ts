@@ -1,7 +1,7 @@
 import type { JobView } from '../../runtime/protocol.js';
-import type { StudyProblem, StudySnapshot } from '../../study/snapshot.js';
 import type { Study } from '../services.js';
 import {
+  errorsOf,
   jobsOfTask,
   runKey,
   type Checkpoint,
@@ -87,11 +87,6 @@ function collectStudyChildren(owner: IndexedStudy, arrangement: Arrangement): Tr
   const problems: ProblemsNode[] =
     errorsOf(index.snapshot).length === 0 ? [] : [{ kind: 'problems', study, group: null, index }];
   return [...problems, ...collectGroupNodes(owner, arrangement)];
-}
-
-/** The problems that keep work from being done, the first one first. */
-export function errorsOf({ problems }: StudySnapshot): readonly StudyProblem[] {
-  return problems.filter(({ severity }) => severity === 'error');
 }
 
 function collectGroupNodes({ study, index }: IndexedStudy, arrangement: Arrangement): TreeNode[] {

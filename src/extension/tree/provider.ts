@@ -18,7 +18,6 @@ import { decorationUri } from './decorations.js';
 import {
   collectChildren,
   collectRoots,
-  errorsOf,
   nodeId,
   parentOf,
   renewed,
@@ -30,6 +29,7 @@ import {
 } from './nodes.js';
 import { resolveInStudy } from '../../study/paths.js';
 import { collectRow, collectTooltip, type Row } from './rows.js';
+import { errorsOf } from './study-index.js';
 
 const COLLAPSIBLE = {
   no: TreeItemCollapsibleState.None,

@@ -8,11 +8,11 @@ import {
   formatMetric,
   formatRun,
   formatShots,
+  joinParts,
   shortCommit,
 } from './labels.js';
 import {
   checkKey,
-  errorsOf,
   nodeId,
   type CheckpointNode,
   type GroupNode,
@@ -23,7 +23,7 @@ import {
   type TaskNode,
   type TreeNode,
 } from './nodes.js';
-import type { Checkpoint, CheckpointState, TaskContents } from './study-index.js';
+import { errorsOf, type Checkpoint, type CheckpointState, type TaskContents } from './study-index.js';
 
 /** A row of the tree as data: what `provider.ts` turns into a TreeItem, and the tests compare. */
 export interface Row {
@@ -169,14 +169,12 @@ function taskRow(node: TaskNode, { jobs }: RowContext): Row {
       (state === 'running' || state === 'cancelling') &&
       progress?.task === task.name,
   );
-  const description = [
+  const description = joinParts([
     // The result first: a narrow side bar cuts off the end.
     best === null ? STRINGS.tree.notRun : STRINGS.tree.best(formatMetric(best.score)),
     task.metric,
     shots === '' ? STRINGS.tree.noTaskData : shots,
-  ]
-    .filter((part) => part !== '')
-    .join(' · ');
+  ]);
   return row(node, task.name, {
     description,
     icon: running === undefined ? 'symbol-field' : 'sync~spin',
@@ -228,16 +226,14 @@ function checkpointRow(node: CheckpointNode, context: RowContext): Row {
   // What tells the runs of a task apart comes first: a narrow side bar cuts off the end.
   const start = run.role === 'source' ? STRINGS.tree.source : formatInitialisation(run.initialisation);
   const label = state === 'failed' ? start : `${formatMetric(score)}  ${start}`;
-  const description = [
+  const description = joinParts([
     run.deltaName,
     formatShots(run.shots),
     run.role === 'source' ? '' : `seed ${run.seed}`,
     state === 'done' ? '' : STRINGS.tree.states[state].toLowerCase(),
     formatAge(run.provenance.time, context.now),
     shortCommit(run.provenance.commit, run.provenance.dirty),
-  ]
-    .filter((part) => part !== '')
-    .join(' · ');
+  ]);
   // Only what can be merged gets a box: a source whose weights are here.
   const mergeable = isMergeable(node.checkpoint);
   return row(node, label, {
@@ -305,16 +301,14 @@ function mergeRow(node: MergeNode, { now }: RowContext): Row {
   const { provenance } = record;
   const label = formatMerge(record);
   const sources = collectMergeSources(record.sources, record.weights, record.parts);
-  const description = [
+  const description = joinParts([
     record.deltaName,
     sources.short,
     record.temperature === null ? '' : `τ ${record.temperature}`,
     state === 'done' ? '' : STRINGS.tree.states[state].toLowerCase(),
     formatAge(provenance.time, now),
     shortCommit(provenance.commit, provenance.dirty),
-  ]
-    .filter((part) => part !== '')
-    .join(' · ');
+  ]);
   return row(node, label, {
     description,
     icon: state === 'stale' ? 'history' : state === 'absent' ? 'cloud' : 'git-merge',
@@ -356,8 +350,7 @@ export function collectMergeSources(
 
 function jobTooltip({ job, task }: JobNode): string {
   const { label, percent, description } = collectJobLine(job, task);
-  const details = [percent, description].filter((part) => part !== '').join(' · ');
-  return paragraphs([`**${markdownText(label)}**`, markdownText(details)]);
+  return paragraphs([`**${markdownText(label)}**`, markdownText(joinParts([percent, description]))]);
 }
 
 function jobRow(node: JobNode): Row {

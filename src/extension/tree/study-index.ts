@@ -125,9 +125,14 @@ export function appearanceOf({ task, checkpoints, probes, merges }: TaskContents
 
 /** Equal for two readings with the same rows above those of the checkpoints. */
 export function outlineOf({ snapshot, groups, tasks }: StudyIndex): string {
-  const wrong = snapshot.problems.filter(({ severity }) => severity === 'error');
+  const wrong = errorsOf(snapshot);
   const told = wrong.slice(0, 1).map(({ message, line }) => [message, line]);
   return JSON.stringify([snapshot.configuration?.name, wrong.length, told, groups, [...tasks.keys()]]);
+}
+
+/** The problems that keep work from being done, the first one first. */
+export function errorsOf({ problems }: StudySnapshot): readonly StudyProblem[] {
+  return problems.filter(({ severity }) => severity === 'error');
 }
 
 function collectGroups(declared: Groups, names: readonly string[]): StudyIndex['groups'] {

@@ -7,12 +7,12 @@ import { hostFloat32, trainedElements } from './program-inputs.js';
 type Outputs = Record<string, DeviceTensor>;
 
 /** What a program that accumulates takes besides its batch. */
-export type AccumulationInputs = Readonly<{
+export interface AccumulationInputs {
   /** The gradient of the parts before this one, [elements of all that is trained]. */
   readonly accumulated: HostTensor | DeviceTensor;
   /** Label tokens of the whole batch, [1]. */
   readonly labelCount: HostTensor;
-}>;
+}
 
 /**
  * Runs a program that returns `loss` and `gradient` over a batch, in as many parts as it takes for each to fit. `noGradient` is zeros.

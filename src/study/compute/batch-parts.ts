@@ -26,10 +26,10 @@ export function cutBatch(batch: Batch, fits: Fits): BatchPart[] {
   const parts: { places: number[]; source: number; target: number }[] = [];
   for (const { place, source, target } of lengths) {
     const part = parts.at(-1);
-    const [widest, longest] = [Math.max(source, part?.source ?? 0), Math.max(target, part?.target ?? 0)];
-    if (part !== undefined && fits(part.places.length + 1, widest, longest)) {
+    // The first row of a part is its widest.
+    if (part !== undefined && fits(part.places.length + 1, part.source, Math.max(part.target, target))) {
       part.places.push(place);
-      part.target = longest;
+      part.target = Math.max(part.target, target);
     } else {
       parts.push({ places: [place], source, target });
     }

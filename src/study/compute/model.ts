@@ -1,7 +1,7 @@
 import { DeltaloomError } from '../../core/errors.js';
 import type { DeltaSettings } from '../../core/delta-settings.js';
 import type { DeltaTensors, Tensor } from '../../core/tensor.js';
-import type { DeviceTensor, Engine, Executable, Program } from '../../engine/contract.js';
+import type { DeviceTensor, Engine, Executable, HostTensor, Program } from '../../engine/contract.js';
 import { blockNames, sublayers } from '../../model/architecture.js';
 import { initialDelta } from '../../model/deltas/initial.js';
 import { deltaShapes } from '../../model/deltas/shapes.js';
@@ -76,6 +76,7 @@ class DeviceModel implements Model {
   private readonly programModel: ProgramModel;
   private readonly batchInputs: BatchInputs;
   private readonly executables = new Map<string, Promise<Executable>>();
+  private zeros: HostTensor | null = null;
 
   constructor(
     readonly backbone: OpenedBackbone,
@@ -154,10 +155,11 @@ class DeviceModel implements Model {
     this.requireDelta();
     const tensors = this.checkedDelta(delta);
     const executable = await this.compile('gradient-norms', () => gradientNormsProgram(this.programModel));
+    this.zeros ??= noGradient(this.deltaShapes);
     const { outputs, loss } = await runAccumulated(
       batch,
       this.fits(false),
-      noGradient(this.deltaShapes),
+      this.zeros,
       (part, accumulation) =>
         executable.run({ ...this.forwardInputs(part.batch), ...tensors, ...accumulation }),
     );

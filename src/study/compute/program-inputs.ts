@@ -167,25 +167,22 @@ export class BatchInputs {
   }
 
   /**
-   * Keys of the masks of one step, for a part of its batch: drawn for the whole batch and then cut, so that a row meets the same
-   * masks however the batch is cut.
+   * Keys of the masks of one step, by part of its batch: drawn for the whole batch and then cut, so that a row meets the same masks
+   * however the batch is cut.
    */
-  dropout(whole: Batch, part: BatchPart, seed: number, step: number): HostTensors {
+  dropout(whole: Batch, seed: number, step: number): (part: BatchPart) => HostTensors {
     const random = new Random(seed, step);
     const [source, target] = [whole.sourceLength, whole.targetLength];
     const sourceRows = drawDropoutKeys(random, whole.size * source);
     const targetRows = drawDropoutKeys(random, whole.size * target);
     const sourceColumns = drawDropoutKeys(random, source);
     const targetColumns = drawDropoutKeys(random, target);
-    const { size, sourceLength, targetLength } = part.batch;
-    const rows = (keys: Float32Array, from: number, width: number): HostTensor =>
-      hostFloat32(cutRows(keys, part.places, from, width), size, width);
-    return {
-      sourceRows: rows(sourceRows, source, sourceLength),
-      targetRows: rows(targetRows, target, targetLength),
+    return ({ batch: { size, sourceLength, targetLength }, places }) => ({
+      sourceRows: hostFloat32(cutRows(sourceRows, places, source, sourceLength), size, sourceLength),
+      targetRows: hostFloat32(cutRows(targetRows, places, target, targetLength), size, targetLength),
       sourceColumns: hostFloat32(sourceColumns.slice(0, sourceLength), sourceLength),
       targetColumns: hostFloat32(targetColumns.slice(0, targetLength), targetLength),
-    };
+    });
   }
 
   /** Buckets [1, past] that a token at position `past` gives to everything in the cache, the prefix included. */

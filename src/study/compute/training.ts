@@ -1,5 +1,5 @@
 import { DeltaloomError } from '../../core/errors.js';
-import type { DeltaTensors, Tensor } from '../../core/tensor.js';
+import { sizeOfShape, type DeltaTensors, type Tensor } from '../../core/tensor.js';
 import type { DeviceTensor, Executable, HostTensor } from '../../engine/contract.js';
 import type { Optimizer } from '../../model/optimizers/contract.js';
 import { noGradient, runAccumulated } from './accumulation.js';
@@ -25,8 +25,6 @@ export interface TrainingOptions {
 /** A stack of tensors that stays on the device from step to step. */
 interface Kept {
   readonly group: ParameterGroup;
-  /** null: the parameters themselves. */
-  readonly state: string | null;
   tensor: HostTensor | DeviceTensor;
 }
 
@@ -43,15 +41,15 @@ export class DeviceTraining implements Training {
     this.count = resumed?.step ?? 0;
     this.zeros = noGradient(parameterShapes);
     for (const group of parameterGroups(parameterShapes)) {
-      this.kept.set(parametersInput(group), { group, state: null, tensor: stackOf(group, parameters) });
+      this.kept.set(parametersInput(group), { group, tensor: stackOf(group, parameters) });
       for (const [state, shape] of Object.entries(optimizer.stateShapes(group.shape))) {
         const states = stateGroup(group, state, shape);
         const begun = stackedShape(states);
         const tensor =
           resumed === undefined
-            ? hostFloat32(new Float32Array(begun.reduce((a, b) => a * b, 1)), ...begun)
+            ? hostFloat32(new Float32Array(sizeOfShape(begun)), ...begun)
             : stackOf(states, resumed.optimizer);
-        this.kept.set(stateInput(group, state), { group: states, state, tensor });
+        this.kept.set(stateInput(group, state), { group: states, tensor });
       }
     }
   }
@@ -64,12 +62,13 @@ export class DeviceTraining implements Training {
     const { executable, batchInputs, optimizer, dropout, seed, fits } = this.options;
     const step = this.count + 1;
     const { first, second } = optimizer.scalars(step);
+    const dropoutOf = dropout > 0 ? batchInputs.dropout(batch, seed, step) : () => ({});
     const kept = Object.fromEntries([...this.kept].map(([name, { tensor }]) => [name, tensor]));
     const { outputs, loss } = await runAccumulated(batch, fits, this.zeros, (part, accumulation) =>
       executable.run({
         ...batchInputs.encoder(part.batch),
         ...batchInputs.decoder(part.batch),
-        ...(dropout > 0 ? batchInputs.dropout(batch, part, seed, step) : {}),
+        ...dropoutOf(part),
         ...kept,
         ...accumulation,
         learningRate: hostFloat32(Float32Array.of(learningRate), 1),
@@ -96,15 +95,19 @@ export class DeviceTraining implements Training {
   }
 
   async state(): Promise<TrainingState> {
-    const delta = new Map<string, Tensor>();
     const optimizer = new Map<string, Tensor>();
-    for (const { group, state, tensor } of this.kept.values()) {
+    for (const { group, tensor } of this.kept.values()) {
       const data = Float32Array.from(isOnDevice(tensor) ? await tensor.data() : tensor.data);
-      for (const [name, member] of unstack(group, data))
-        (state === null ? delta : optimizer).set(name, member);
+      for (const [name, member] of unstack(group, data)) optimizer.set(name, member);
     }
-    if (delta.size !== this.options.parameterShapes.size) throw new RangeError('This training was disposed.');
-    return { step: this.count, delta: inOrder(delta, this.options.parameterShapes.keys()), optimizer };
+    const delta = new Map<string, Tensor>();
+    for (const name of this.options.parameterShapes.keys()) {
+      const tensor = optimizer.get(name);
+      if (tensor === undefined) throw new RangeError(`This training was disposed, or has no '${name}'.`);
+      delta.set(name, tensor);
+      optimizer.delete(name);
+    }
+    return { step: this.count, delta, optimizer };
   }
 
   dispose(): void {
@@ -120,15 +123,6 @@ export function isTrainingState(from: DeltaTensors | TrainingState): from is Tra
 /** The states of one kind of a group's parameters: `<parameter>.<state>`, as the reference's checkpoints name them. */
 function stateGroup(group: ParameterGroup, state: string, shape: readonly number[]): ParameterGroup {
   return { name: `${group.name}/${state}`, shape, members: group.members.map((name) => `${name}.${state}`) };
-}
-
-function inOrder(tensors: DeltaTensors, names: Iterable<string>): Map<string, Tensor> {
-  const ordered = new Map<string, Tensor>();
-  for (const name of names) {
-    const tensor = tensors.get(name);
-    if (tensor !== undefined) ordered.set(name, tensor);
-  }
-  return ordered;
 }
 
 /** A copy: a caller may go on changing what it gave, and a resumed state is left as it is. */

@@ -1,20 +1,23 @@
 import { describe, expect, it } from 'vitest';
+import type { Memento } from 'vscode';
 import { MEMORY } from '../../../src/extension/identifiers.js';
 import { Arrangements } from '../../../src/extension/panels/arrangements.js';
 import { arrangementSchema, type Arrangement } from '../../../src/extension/panels/messages.js';
 
 /** As VS Code does it: what is kept is JSON. */
-class Memory {
-  readonly texts = new Map<string, string>();
-  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- VS Code's own signature
-  get<T>(key: string): T | undefined {
-    const text = this.texts.get(key);
-    return text === undefined ? undefined : (JSON.parse(text) as T);
-  }
-  update(key: string, value: unknown): Promise<void> {
-    this.texts.set(key, JSON.stringify(value));
-    return Promise.resolve();
-  }
+function newMemory(): Pick<Memento, 'get' | 'update'> {
+  const texts = new Map<string, string>();
+  return {
+    // Nobody can say what is kept, so that it stands for whatever is asked for.
+    get: (key: string) => {
+      const text = texts.get(key);
+      return (text === undefined ? undefined : JSON.parse(text)) as never;
+    },
+    update: (key, value) => {
+      texts.set(key, JSON.stringify(value));
+      return Promise.resolve();
+    },
+  };
 }
 
 function arranged(study: string, patch: Partial<Arrangement> = {}): Arrangement {
@@ -23,7 +26,7 @@ function arranged(study: string, patch: Partial<Arrangement> = {}): Arrangement 
 
 describe('what panels were arranged like', () => {
   it('is kept by kind and study, the last of each', async () => {
-    const memory = new Memory();
+    const memory = newMemory();
     const arrangements = new Arrangements(memory);
     await arrangements.keep('heatmap', arranged('/a', { method: 'loss' }));
     await arrangements.keep('heatmap', arranged('/b', { method: 'grand', granularity: 'block' }));
@@ -38,14 +41,14 @@ describe('what panels were arranged like', () => {
   });
 
   it('no longer compares what was compared before', async () => {
-    const arrangements = new Arrangements(new Memory());
+    const arrangements = new Arrangements(newMemory());
     await arrangements.keep('heatmap', arranged('/a', { comparedVersion: 'f'.repeat(40) }));
     await arrangements.keep('heatmap', arranged('/a'));
     expect(arrangements.of('heatmap', '/a')?.comparedVersion).toBeUndefined();
   });
 
   it('finds the last panel of a kind when its study is not known', async () => {
-    const arrangements = new Arrangements(new Memory());
+    const arrangements = new Arrangements(newMemory());
     await arrangements.keep('curves', arranged('/b'));
     await arrangements.keep('curves', arranged('/a'));
     await arrangements.keep('results', arranged('/b'));
@@ -53,7 +56,7 @@ describe('what panels were arranged like', () => {
   });
 
   it('forgets what another version wrote, and grows no further than some tens of panels', async () => {
-    const memory = new Memory();
+    const memory = newMemory();
     await memory.update(MEMORY.panels, [{ kind: 'pie', arrangement: {} }]);
     const arrangements = new Arrangements(memory);
     expect(arrangements.of('heatmap', null)).toBeNull();

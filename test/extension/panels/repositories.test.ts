@@ -6,7 +6,7 @@ import type { HistoryView } from '../../../src/extension/panels/messages.js';
 import { StudyViews } from '../../../src/extension/panels/study-views.js';
 import type { Study } from '../../../src/extension/services.js';
 import { readSnapshot } from '../../../src/study/snapshot.js';
-import { gitIn } from '../../support/commands.js';
+import { beginRepository, commitAllIn, gitIn } from '../../support/commands.js';
 import { exampleStudy, matrixFile, writeJson, writeStudy } from '../../support/example-study.js';
 import { repositoryNotice } from '../../../webview/models/provenance.js';
 
@@ -22,9 +22,7 @@ beforeEach(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'deltaloom-repositories-'));
   repository = path.join(folder, 'repository');
   await mkdir(repository);
-  git('init', '--quiet', '--initial-branch=main');
-  git('config', 'user.name', 'Ada Lovelace');
-  git('config', 'user.email', 'ada@example.org');
+  beginRepository(repository);
 });
 
 afterEach(async () => {
@@ -36,9 +34,7 @@ function git(...args: string[]): string {
 }
 
 function commitAll(message: string): string {
-  git('add', '--all', '.');
-  git('commit', '--quiet', '--message', message);
-  return git('rev-parse', 'HEAD');
+  return commitAllIn(repository, message);
 }
 
 /** Two commits, by the second of which the loss was computed anew. */

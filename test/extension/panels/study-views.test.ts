@@ -6,7 +6,7 @@ import { StudyViews } from '../../../src/extension/panels/study-views.js';
 import type { Study } from '../../../src/extension/services.js';
 import { mergeRecordPath } from '../../../src/study/paths.js';
 import { readSnapshot } from '../../../src/study/snapshot.js';
-import { gitIn } from '../../support/commands.js';
+import { beginRepository, commitAllIn, gitIn } from '../../support/commands.js';
 import { exampleStudy, matrixFile, writeJson, writeStudy } from '../../support/example-study.js';
 
 let folder: string;
@@ -27,12 +27,8 @@ function git(...args: string[]): string {
 }
 
 function begin(): string {
-  git('init', '--quiet', '--initial-branch=main');
-  git('config', 'user.name', 'Ada Lovelace');
-  git('config', 'user.email', 'ada@example.org');
-  git('add', '--all', '.');
-  git('commit', '--quiet', '--message', 'Score');
-  return git('rev-parse', 'HEAD');
+  beginRepository(folder);
+  return commitAllIn(folder, 'Score');
 }
 
 async function study(): Promise<Study> {
@@ -84,9 +80,7 @@ describe('the history that a panel gets', () => {
     const hashes: string[] = [];
     for (const target of names) {
       await writeJson(folder, mergeRecordPath(target, 'adapter.loss'), {});
-      git('add', '--all', '.');
-      git('commit', '--quiet', '--message', `Merge for ${target}`);
-      hashes.push(git('rev-parse', 'HEAD'));
+      hashes.push(commitAllIn(folder, `Merge for ${target}`));
     }
     const views = new StudyViews(() => true);
     for (const [i, target] of names.entries()) {
