@@ -308,7 +308,7 @@ const WINDOWS: readonly Window[] = [
   {
     name: 'no-runtime',
     folder: makeStudy,
-    options: { settings: { 'deltaloom.runtime.node': '/no/such/node' } },
+    options: { machineSettings: { 'deltaloom.runtime.node': '/no/such/node' } },
     states: [
       {
         name: 'welcome',

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DeltaloomError } from '../core/errors.js';
 import type { DeviceReport } from '../engine/contract.js';
+import { systemErrorCode } from '../formats/atomic-file.js';
 import type { StudyProblem } from '../study/snapshot.js';
 import {
   DEFAULT_TIMEOUTS,
@@ -227,10 +228,10 @@ export class RuntimeClient {
       this.book.adopt(greeting.jobs);
       return link;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       if (running !== undefined) this.setState({ kind: 'absent' });
       else if (this.recovering === undefined) this.setState({ kind: 'broken', reason });
-      throw new DeltaloomError('runtime-not-started', `The runtime process can't be started. ${reason}`, {
+      throw new DeltaloomError('runtime-not-started', `The runtime process can't be started: ${reason}`, {
         remedy: 'See the log; the setting "deltaloom.runtime.node" names another Node.',
         cause: error,
       });
@@ -350,4 +351,13 @@ export class RuntimeClient {
     this.current = state;
     this.onState.fire(state);
   }
+}
+
+/** One sentence; the system's own names the program that is not there in code. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return `${String(error)}.`;
+  if (systemErrorCode(error) === 'ENOENT' && 'path' in error)
+    return `there is no program '${String(error.path)}'.`;
+  const said = error.message;
+  return said.endsWith('.') ? said : `${said}.`;
 }

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { chromium, type Browser, type FrameLocator, type Locator, type Page } from 'playwright-core';
@@ -35,6 +35,8 @@ export interface WorkbenchOptions {
   readonly folder?: string;
   readonly theme?: ThemeName;
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** Settings of scope "machine": VS Code in the browser ignores those among a user's own. */
+  readonly machineSettings?: Readonly<Record<string, unknown>>;
   /** true: the folder starts untrusted. */
   readonly workspaceTrust?: boolean;
   readonly viewport?: { readonly width: number; readonly height: number };
@@ -69,8 +71,14 @@ export class Workbench {
       'workbench.hover.delay': 100_000,
       ...options.settings,
     };
+    const dataDirectory = options.dataDirectory ?? temporary ?? '';
+    if (options.machineSettings !== undefined) {
+      const machine = path.join(dataDirectory, 'data', 'Machine');
+      await mkdir(machine, { recursive: true });
+      await writeFile(path.join(machine, 'settings.json'), JSON.stringify(options.machineSettings));
+    }
     const server = await startVsCodeServer(installation, {
-      dataDirectory: options.dataDirectory ?? temporary ?? '',
+      dataDirectory,
       workspaceTrust: options.workspaceTrust ?? false,
       testDriver: true,
       settings,

@@ -37,6 +37,8 @@ interface Options {
   readonly outliveWindow?: boolean;
   readonly memoryLimit?: number;
   readonly program?: string;
+  /** The Node that runs it. */
+  readonly node?: string;
 }
 
 function makeClient(options: Options = {}) {
@@ -45,7 +47,7 @@ function makeClient(options: Options = {}) {
   const program = options.program ?? path.join(import.meta.dirname, 'programs', 'scripted-runtime.ts');
   const client = new RuntimeClient({
     program: () => ({
-      command: process.execPath,
+      command: options.node ?? process.execPath,
       args: ['--import', 'tsx', program],
       env: { ...process.env, NODE_OPTIONS: '' },
     }),
@@ -231,6 +233,10 @@ describe('RuntimeClient', () => {
     const { client } = makeClient({ program: path.join(study, 'absent.js') });
     await expect(client.submit(job('sleep=1'))).rejects.toMatchObject({ code: 'runtime-not-started' });
     expect(client.state.kind).toBe('broken');
+    const node = path.join(study, 'no', 'node');
+    await expect(makeClient({ node }).client.submit(job('sleep=1'))).rejects.toThrow(
+      `The runtime process can't be started: there is no program '${node}'.`,
+    );
   });
 
   it('ends with its window', async () => {
