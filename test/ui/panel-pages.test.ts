@@ -38,6 +38,8 @@ describe.skipIf(findChromium() === undefined)('panel pages', () => {
       viewport: { width: 600, height: 900 },
     });
     await page.locator(awaited).first().waitFor();
+    // The bar above the view is there once the history is; it may come after the picture.
+    await page.getByTitle('2 records not committed').waitFor();
     return page;
   }
 
