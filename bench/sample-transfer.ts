@@ -5,7 +5,7 @@ import { SCORE_METHOD_INFO } from '../src/core/methods.js';
 import { areaUnderCurve, mean, regret, spearman } from '../src/core/statistics.js';
 import { readSnapshot, type StudySnapshot } from '../src/study/snapshot.js';
 import type { RunRecord, ScoreMatrix } from '../src/study/records.js';
-import { argument, ConsoleJobs } from '../scripts/console-job.js';
+import { argument, ConsoleJobs, tellFailure } from '../scripts/console-job.js';
 
 /**
  * How good the scores are: against the declared families, and against the transfer that is really measured when every target
@@ -175,4 +175,4 @@ function qualityOf(
   ];
 }
 
-await main();
+await tellFailure(main);

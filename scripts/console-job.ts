@@ -1,3 +1,5 @@
+import { asDeltaloomError } from '../src/cli/terminal.js';
+import { DeltaloomError } from '../src/core/errors.js';
 import { openEngine } from '../src/engine/index.js';
 import type { Engine } from '../src/engine/contract.js';
 import { executeJob } from '../src/study/execute.js';
@@ -10,9 +12,18 @@ const REPORT_EVERY_MS = 10_000;
 export class ConsoleJobs {
   private engine: Promise<Engine> | null = null;
   private readonly controller = new AbortController();
-  private readonly stop = (): void => this.controller.abort(new Error('Stopped.'));
+  private readonly stop = (): void =>
+    this.controller.abort(
+      new DeltaloomError('stopped', 'Stopped.', {
+        remedy: 'What is on record is kept: the same command goes on from there.',
+      }),
+    );
 
-  constructor(private readonly threads: number | undefined) {
+  /** @param prefix begins every line, where several processes tell on one console */
+  constructor(
+    private readonly threads: number | undefined,
+    private readonly prefix = '',
+  ) {
     process.once('SIGINT', this.stop);
   }
 
@@ -23,7 +34,7 @@ export class ConsoleJobs {
       if (now - told < REPORT_EVERY_MS) return;
       told = now;
       const left = secondsLeft === undefined ? '' : `, about ${Math.ceil(secondsLeft)} s left`;
-      console.log(`${label}: ${done} of ${total} ${unit}${left}`);
+      console.log(`${this.prefix}${label}: ${done} of ${total} ${unit}${left}`);
     };
     return executeJob(directory, request, {
       signal: this.controller.signal,
@@ -44,6 +55,16 @@ export class ConsoleJobs {
       ...(this.threads === undefined ? {} : { threads: this.threads }),
       log: console.log,
     });
+  }
+}
+
+/** Ends the process with one line where `main` fails, as the command line does. */
+export async function tellFailure(main: () => Promise<void>): Promise<void> {
+  try {
+    await main();
+  } catch (error) {
+    console.error(asDeltaloomError(error).line);
+    process.exitCode = 1;
   }
 }
 

@@ -1,23 +1,27 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { FEW_SHOT_SEEDS } from '../sample/generator/task-files.js';
+import { DeltaloomError } from '../src/core/errors.js';
 import { describeResults, resultsOf } from '../src/cli/results-text.js';
-import { studySchema } from '../src/study/configuration.js';
+import { studySchema, type StudyConfiguration } from '../src/study/configuration.js';
+import type { JobRequest } from '../src/study/jobs.js';
 import { studyReport } from '../src/study/report/report.js';
 import { readSnapshot } from '../src/study/snapshot.js';
 import { StudyStore } from '../src/study/store.js';
-import { argument, ConsoleJobs, flag } from './console-job.js';
+import { argument, flag, tellFailure } from './console-job.js';
 
 /**
  * The whole sample study from nothing: tunes the sources, scores by every method, merges, tunes the few-shot targets from every
  * initialisation, prints the results and writes the report. Every number of shots has a folder of its own, since scores
- * read the shots.
+ * read the shots; two of them are computed side by side.
  *
  *   npm run demo                    adapters, 16 shots, 3 seeds, all sources, five targets: less than ten minutes
- *   npm run demo -- --full          three deltas, 16 and 64 shots, 5 seeds, every task as a target: some hours
+ *   npm run demo -- --full          three deltas, 16 and 64 shots, 5 seeds, every task as a target: about two hours
  *   npm run demo -- --full --delta lora --shots 64      a part of it
  *   npm run demo -- --out DIR       writes there (default: .cache/demo); what DIR has on record is not done again
- *   npm run demo -- --threads N     threads of the engine, 1 if none are named
+ *   npm run demo -- --threads N     threads of the engine for each number of shots, 1 if none are named
  */
 const SAMPLE = join(import.meta.dirname, '..', 'sample');
 /** At this size a second thread costs more in decoding than it gains in tuning (measured: 2.1 s a target with two, 1.5 s with one). */
@@ -25,29 +29,28 @@ const THREADS = 1;
 /** Beside the first of every family: its family misleads it. More targets than these take more than ten minutes on two slow cores. */
 const NEGATIVE_TARGET = 'who_has_fewer';
 
+interface StudyJob {
+  readonly study: string;
+  readonly request: JobRequest;
+}
+
 async function main(): Promise<void> {
   const started = performance.now();
   const full = flag('full');
   const out = resolve(argument('out') ?? join(SAMPLE, '..', '.cache', 'demo'));
-  const threads = Number(argument('threads') ?? THREADS);
-  const delta = argument('delta') ?? (full ? undefined : 'adapter');
+  const chosen = argument('delta');
   const shots = argument('shots');
+  const sample = studySchema.parse(JSON.parse(await readFile(join(SAMPLE, 'deltaloom.json'), 'utf8')));
+  const deltaNames = chosen !== undefined ? [chosen] : full ? Object.keys(sample.deltas) : ['adapter'];
   const studies: string[] = [];
-  const jobs = new ConsoleJobs(threads);
-  try {
-    for (const count of shots !== undefined ? [Number(shots)] : full ? [16, 64] : [16]) {
-      const study = join(out, `${count}-shots`);
-      await copyInputs(study);
-      await configure(study, count, full);
-      for (const other of studies) await copySources(other, study);
-      studies.push(study);
-      const deltas = delta === undefined ? {} : { deltaNames: [delta] };
-      const { summary } = await jobs.run(study, { kind: 'run', ...deltas });
-      console.log(`${count} shots: ${summary}`);
-    }
-  } finally {
-    await jobs.close();
+  for (const count of shots !== undefined ? [Number(shots)] : full ? [16, 64] : [16]) {
+    const study = join(out, `${count}-shots`);
+    await copyInputs(study);
+    await configure(study, sample, count, full);
+    studies.push(study);
   }
+  if (studies.length > 1) await tuneSources(studies, Object.values(sample.groups).flat(), deltaNames);
+  await sideBySide(studies.map((study) => [{ study, request: { kind: 'run', deltaNames } }]));
   for (const study of studies) {
     const snapshot = await readSnapshot(study);
     for (const table of resultsOf(snapshot, 'test')) console.log(`\n${describeResults(table)}`);
@@ -59,6 +62,59 @@ async function main(): Promise<void> {
   console.log(`\n${(seconds / 60).toFixed(1)} minutes.`);
 }
 
+/** Sources are the same whatever the targets' shots: every study tunes some of them and gets the others'. */
+async function tuneSources(
+  studies: readonly string[],
+  tasks: readonly string[],
+  deltaNames: readonly string[],
+): Promise<void> {
+  const share = async (): Promise<void> => {
+    for (const from of studies) {
+      for (const to of studies) if (to !== from) await copySources(from, to);
+    }
+  };
+  // What one of them has on record from an earlier time.
+  await share();
+  await sideBySide(
+    studies.map((study, index) =>
+      deltaNames.map((deltaName) => ({
+        study,
+        request: {
+          kind: 'tune',
+          tasks: tasks.filter((_, at) => at % studies.length === index),
+          deltaName,
+          role: 'source',
+          initialisation: { kind: 'random' },
+        },
+      })),
+    ),
+  );
+  await share();
+}
+
+/** Does the jobs of every list in a process of its own, the lists at the same time. */
+async function sideBySide(lists: readonly (readonly StudyJob[])[]): Promise<void> {
+  const threads = argument('threads') ?? String(THREADS);
+  const started: ChildProcess[] = [];
+  // Ctrl+C reaches the children too: they end between two steps, and are waited for.
+  process.once('SIGINT', () => undefined);
+  await Promise.all(
+    lists.map(async (jobs) => {
+      for (const { study, request } of jobs) {
+        const words = ['--study', study, '--job', JSON.stringify(request), '--threads', threads];
+        const child = fork(join(import.meta.dirname, 'study-job.ts'), words);
+        started.push(child);
+        const [code] = (await once(child, 'exit')) as [number | null];
+        if (code === 0) continue;
+        for (const other of started) other.kill('SIGINT');
+        throw new DeltaloomError('demo-incomplete', `${relative(process.cwd(), study)} is not complete.`, {
+          remedy: 'What it has on record is kept: the same command goes on from there.',
+        });
+      }
+    }),
+  );
+}
+
 /** Tasks and backbone; the committed records stay behind, so that everything is computed here. */
 async function copyInputs(study: string): Promise<void> {
   await mkdir(study, { recursive: true });
@@ -68,8 +124,12 @@ async function copyInputs(study: string): Promise<void> {
   }
 }
 
-async function configure(study: string, shots: number, full: boolean): Promise<void> {
-  const sample = studySchema.parse(JSON.parse(await readFile(join(SAMPLE, 'deltaloom.json'), 'utf8')));
+async function configure(
+  study: string,
+  sample: StudyConfiguration,
+  shots: number,
+  full: boolean,
+): Promise<void> {
   const targets = { ...sample.targets, shots, seeds: [...FEW_SHOT_SEEDS] };
   if (!full) {
     targets.seeds = targets.seeds.slice(0, 3);
@@ -90,4 +150,4 @@ async function copySources(from: string, to: string): Promise<void> {
   }
 }
 
-await main();
+await tellFailure(main);

@@ -15,6 +15,8 @@ export interface QueueOptions {
   readonly execute: (job: SubmittedJob, hooks: JobHooks) => Promise<JobOutcome>;
   readonly updated: (view: JobView) => void;
   readonly log: (job: SubmittedJob, line: string) => void;
+  /** Resolves when all that was logged can be read: nobody is told an end whose log lacks its last line. */
+  readonly logsWritten: () => Promise<void>;
   readonly logFile: (job: SubmittedJob) => string;
   /** Milliseconds between two updates of one job's progress. */
   readonly progressInterval?: number;
@@ -118,6 +120,15 @@ export class JobQueue {
   }
 
   private async run(entry: Entry): Promise<void> {
+    const end = await this.execute(entry);
+    await this.options.logsWritten();
+    this.end(entry, end);
+    this.running = undefined;
+    this.startNext();
+  }
+
+  /** Does the job and logs how it ended; never rejects. */
+  private async execute(entry: Entry): Promise<Partial<JobView>> {
     const { job, abort } = entry;
     const log = (line: string): void => this.options.log(job, line);
     try {
@@ -130,23 +141,19 @@ export class JobQueue {
       const reason = givenUp(abort.signal);
       if (reason !== undefined) throw reason;
       log(outcome.summary);
-      this.end(entry, { state: abort.signal.aborted ? 'cancelled' : 'done', outcome });
+      return { state: abort.signal.aborted ? 'cancelled' : 'done', outcome };
     } catch (caught) {
       const reason = givenUp(abort.signal);
       if (abort.signal.aborted && reason === undefined) {
         log('Cancelled.');
-        this.end(entry, { state: 'cancelled' });
-      } else {
-        const error = describeError(reason ?? caught);
-        log(`Failed: ${reviveError(error).line}`);
-        const stack =
-          caught instanceof DeltaloomError || !(caught instanceof Error) ? undefined : caught.stack;
-        if (stack !== undefined) log(stack);
-        this.end(entry, { state: 'failed', error });
+        return { state: 'cancelled' };
       }
+      const error = describeError(reason ?? caught);
+      log(`Failed: ${reviveError(error).line}`);
+      const stack = caught instanceof DeltaloomError || !(caught instanceof Error) ? undefined : caught.stack;
+      if (stack !== undefined) log(stack);
+      return { state: 'failed', error };
     }
-    this.running = undefined;
-    this.startNext();
   }
 
   private progress(entry: Entry, progress: JobProgress): void {

@@ -63,7 +63,6 @@ export class RuntimeServer {
         try {
           return await work.execute(job, hooks);
         } finally {
-          await this.logs.flush();
           if (this.releaseNext) await work.release();
           this.releaseNext = false;
         }
@@ -73,6 +72,7 @@ export class RuntimeServer {
         this.logs.append(job.study, job.id, line);
         this.tell((connection) => connection.sendNotification(Messages.logged, { id: job.id, line }));
       },
+      logsWritten: () => this.logs.flush(),
       logFile: (job) => jobLogFile(job.study, job.id),
     });
     work.onDeviceOpened((device) =>

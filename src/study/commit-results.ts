@@ -7,7 +7,13 @@ import { DeltaloomError } from '../core/errors.js';
 import { SCORE_METHODS, SCORE_METHOD_INFO } from '../core/methods.js';
 import { collectResults } from '../core/results.js';
 import { RECORD_FOLDERS, type RecordChange } from './history.js';
-import { mergeRecordSchema, runRecordSchema, scoreMatrixSchema, type RunRecord } from './records.js';
+import {
+  mergeRecordSchema,
+  runRecordSchema,
+  scoreMatrixSchema,
+  type RunRecord,
+  type ScoreMatrix,
+} from './records.js';
 import { obstacleToCommit, openRepository, type RepositoryState } from './repository.js';
 import { targetResults } from './target-results.js';
 
@@ -40,7 +46,7 @@ export async function proposeCommit(
   if (obstacle !== null) throw obstacle;
   const changes = await recordChanges(git, state);
   if (changes.length === 0) throw await nothingToCommit(git, state);
-  const words = await describe(studyDirectory, changes);
+  const words = await describe(studyDirectory, changes, (file) => committedText(git, state, file));
   return {
     changes,
     weights: await uncommittedWeights(git, state),
@@ -138,7 +144,12 @@ async function nothingToCommit(git: SimpleGit, state: RepositoryState): Promise<
       });
 }
 
-async function describe(studyDirectory: string, changes: readonly RecordChange[]): Promise<string[]> {
+/** @param committed the text of a record as of the last commit, by its path in the study */
+async function describe(
+  studyDirectory: string,
+  changes: readonly RecordChange[],
+  committed: (file: string) => Promise<string>,
+): Promise<string[]> {
   const present = changes.filter(({ change }) => change !== 'deleted');
   const contents = await Promise.all(
     present.map(async ({ path: file }): Promise<unknown> => {
@@ -150,7 +161,6 @@ async function describe(studyDirectory: string, changes: readonly RecordChange[]
     }),
   );
   const runs = contents.flatMap((json) => runRecordSchema.safeParse(json).data ?? []);
-  const matrices = contents.flatMap((json) => scoreMatrixSchema.safeParse(json).data ?? []);
   const merges = contents.flatMap((json) => mergeRecordSchema.safeParse(json).data ?? []);
   const words: string[] = [];
   const tuned = (role: RunRecord['role']) => runs.filter((run) => run.kind === 'tune' && run.role === role);
@@ -162,11 +172,21 @@ async function describe(studyDirectory: string, changes: readonly RecordChange[]
         'source',
       )}`,
     );
-  if (matrices.length > 0) {
-    const methods = SCORE_METHODS.filter((id) => matrices.some(({ method }) => method === id)).map(
+  const scored = (
+    await Promise.all(
+      present.map(async ({ path: file, change }, index) => {
+        const { data: matrix } = scoreMatrixSchema.safeParse(contents[index]);
+        if (matrix === undefined) return [];
+        const before = change === 'added' ? undefined : parseMatrix(await committed(file));
+        return [{ method: matrix.method, targets: changedTargets(before, matrix) }];
+      }),
+    )
+  ).flat();
+  if (scored.length > 0) {
+    const methods = SCORE_METHODS.filter((id) => scored.some(({ method }) => method === id)).map(
       (id) => SCORE_METHOD_INFO[id].title,
     );
-    const targets = matrices.flatMap((matrix) => matrix.targets);
+    const targets = scored.flatMap((one) => one.targets);
     words.push(`score ${named(targets, 'task')} by ${list(methods)}`);
   }
   if (merges.length > 0) {
@@ -191,6 +211,40 @@ async function describe(studyDirectory: string, changes: readonly RecordChange[]
   if (removed > 0) words.push(`remove ${counted(removed, 'record')}`);
   const [first, ...rest] = words;
   return first === undefined ? [] : [first.charAt(0).toUpperCase() + first.slice(1), ...rest];
+}
+
+/**
+ * Targets of which a cell has come, gone or another value. A record that changed otherwise, by its study's order or its
+ * provenance, is about all of its targets.
+ */
+function changedTargets(before: ScoreMatrix | undefined, now: ScoreMatrix): readonly string[] {
+  const cells = (matrix: ScoreMatrix | undefined) =>
+    new Map(
+      (matrix?.cells ?? []).map((cell) => [
+        JSON.stringify([cell.target, cell.source]),
+        JSON.stringify(cell.values),
+      ]),
+    );
+  const [earlier, later] = [cells(before), cells(now)];
+  const changed = now.targets.filter((target) =>
+    now.sources.some((source) => {
+      const key = JSON.stringify([target, source]);
+      return earlier.get(key) !== later.get(key);
+    }),
+  );
+  return changed.length > 0 ? changed : now.targets;
+}
+
+function parseMatrix(text: string): ScoreMatrix | undefined {
+  try {
+    return scoreMatrixSchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+async function committedText(git: SimpleGit, state: RepositoryState, file: string): Promise<string> {
+  return git.raw(['show', `HEAD:${inRepository(state, file)}`]).catch(() => '');
 }
 
 /** Mean gains over random of the tables that the commit changes. */

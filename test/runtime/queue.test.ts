@@ -29,7 +29,7 @@ function job(id: string, priority: JobPriority = 'normal', task = id, study = '/
   };
 }
 
-function makeQueue(progressInterval = 0) {
+function makeQueue(progressInterval = 0, written: Promise<void> = Promise.resolve()) {
   const running: Running[] = [];
   const updates: JobView[] = [];
   const logs: string[] = [];
@@ -43,6 +43,7 @@ function makeQueue(progressInterval = 0) {
       }),
     updated: (view) => updates.push(view),
     log: (_job, line) => logs.push(line),
+    logsWritten: () => written,
     logFile: ({ id }) => `/logs/${id}.log`,
     progressInterval,
   });
@@ -53,6 +54,19 @@ function makeQueue(progressInterval = 0) {
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('JobQueue', () => {
+  it('tells of an end only when its log is written', async () => {
+    let write: () => void = () => undefined;
+    const written = new Promise<void>((resolve) => (write = resolve));
+    const { queue, running, logs, state } = makeQueue(0, written);
+    queue.submit(job('a'));
+    running[0]?.finish();
+    await settled();
+    expect([logs.at(-1), state('a')]).toEqual(['Done.', 'running']);
+    write();
+    await settled();
+    expect(state('a')).toBe('done');
+  });
+
   it('runs one job at a time, by priority and then by arrival', async () => {
     const { queue, running } = makeQueue();
     queue.submit(job('first'));

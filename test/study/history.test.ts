@@ -223,6 +223,20 @@ describe('commit results', () => {
     expect(subject).toBe(`Tune ${study.tasks[1]} (${again.length} runs)`);
   });
 
+  it('names of a matrix only the rows in which something changed', async () => {
+    const { study } = await committedStudy();
+    const matrix = study.matrices.find(({ method }) => method === 'el2n');
+    if (matrix === undefined) throw new Error('no matrix');
+    const target = study.tasks[2] ?? '';
+    await writeJson(repository, matrixFile(matrix), {
+      ...matrix,
+      cells: matrix.cells.map((cell) =>
+        cell.target === target ? { ...cell, values: cell.values.map(() => 0.5) } : cell,
+      ),
+    });
+    expect((await proposeCommit(repository, [], [])).subject).toBe(`Score ${target} by EL2N`);
+  });
+
   it('says what git says when it does not know who commits', async () => {
     await committedStudy();
     git('config', 'user.useConfigOnly', 'true');

@@ -161,9 +161,9 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
     await panel.locator('line-picture .picture-area').focus();
     await bench.page.keyboard.press('ArrowRight');
     const grand = first.matrices.find(({ granularity }) => granularity === 'block');
-    expect(await panel.locator('line-picture .readout').innerText()).toContain(
-      valueOf(grand, 'compare_00', 'count_05', 3).toFixed(4),
-    );
+    await expect
+      .poll(() => panel.locator('line-picture .readout').innerText())
+      .toContain(valueOf(grand, 'compare_00', 'count_05', 3).toFixed(4));
     await bench.screenshot('heatmap-blocks');
     await driver.choose('Method', /^\s*Loss\s*$/);
   });

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { Locator } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mergeRecordSchema, runRecordSchema, scoreMatrixSchema } from '../../src/study/records.js';
 import { findChromium } from '../harness/chromium.js';
@@ -190,8 +191,9 @@ describe.skipIf(findChromium() === undefined)(
         seen.add(await output.innerText());
       }
       await mouse.up();
+      const temperature = await settledText(output);
       expect(seen.size).toBeGreaterThan(5);
-      for (const [source, weight] of weights('--method', 'loss', '--temperature', await output.innerText())) {
+      for (const [source, weight] of weights('--method', 'loss', '--temperature', temperature)) {
         expect((await panel.tableRow(source))[1]).toBe(weight.toFixed(4));
       }
       await bench.screenshot('journey-weights');
@@ -326,14 +328,17 @@ describe.skipIf(findChromium() === undefined)(
       // What is arranged last is not lost either, however soon the window is closed.
       await panel.front(/^Averaging Weights:/);
       await panel.page.locator('#temperature').focus();
+      const temperature = () => panel.page.locator('.temperature output').innerText();
+      const earlier = await temperature();
       await bench.page.keyboard.press('ArrowRight');
-      const last = await panel.page.locator('.temperature output').innerText();
+      await expect.poll(temperature).not.toBe(earlier);
+      const last = await temperature();
       await bench.page.waitForTimeout(400);
       await bench.reopen();
       for (const [i, tab] of tabs.entries()) {
         const after = await looks(tab);
         if (i > 0) expect(after).toEqual(before[i]);
-        else expect(await panel.page.locator('.temperature output').innerText()).toBe(last);
+        else expect(await temperature()).toBe(last);
       }
       await bench.screenshot('journey-reloaded');
     });
@@ -350,3 +355,13 @@ describe.skipIf(findChromium() === undefined)(
     });
   },
 );
+
+/** What it says when it has stopped changing: a page in a frame answers the mouse a moment later. */
+async function settledText(locator: Locator): Promise<string> {
+  for (let before = await locator.innerText(); ;) {
+    await locator.page().waitForTimeout(200);
+    const now = await locator.innerText();
+    if (now === before) return now;
+    before = now;
+  }
+}
