@@ -1,116 +1,174 @@
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import { simpleGit, type SimpleGit } from 'simple-git';
+import { join, resolve } from 'node:path';
+import { DeltaloomError } from '../src/core/errors.js';
+import type { Granularity, ScoreMethod } from '../src/core/methods.js';
+import { studySchema, type StudyConfiguration } from '../src/study/configuration.js';
+import type { JobRequest } from '../src/study/jobs.js';
+import { mergeChoices } from '../src/study/merge-choices.js';
 import { runRecordSchema, scoreMatrixSchema } from '../src/study/records.js';
-import { argument } from './console-job.js';
+import { argument, ConsoleJobs, flag, tellFailure } from './console-job.js';
+import { SAMPLE, SampleRepository } from './sample-repository.js';
 
 /**
  * Writes the sample study with its records as a small git repository of its own, the way such a study grows: sources tuned, scores by
- * three methods, a temperature changed, merges, results. The commit views have something to show there.
+ * three methods, a temperature changed, merges, results. The commit views have something to show there, and every record names
+ * the commit it was computed at.
  *
- *   npx tsx scripts/sample-history.ts --out DIR
+ *   npx tsx scripts/sample-history.ts --out DIR             from the records that the sample carries
+ *   npx tsx scripts/sample-history.ts --out DIR --compute   computes them there, stage by stage, and puts them into the sample
+ *
+ * The second is needed after every change of the sample's tasks, backbone or configuration: they are part of the commits
+ * that the records name.
  */
-const SAMPLE = join(import.meta.dirname, '..', 'sample');
+const DELTA = 'adapter';
 const RECORDS = '.deltaloom';
-const MINUTE = 60_000;
-const SHOWN_METHODS = ['loss', 'el2n', 'grand'] as const;
+const RECORD_FOLDERS = ['runs', 'scores', 'merges'];
 /** What the temperature of EL2N was before it was changed. */
 const EARLIER_EL2N = 0.35;
 
-interface RecordFile {
-  readonly path: string;
-  /** When it was computed, in milliseconds. */
-  readonly time: number;
-  readonly stage: 'sources' | (typeof SHOWN_METHODS)[number] | 'other scores' | 'merges' | 'results';
+interface Stage {
+  readonly message: string;
+  readonly jobs: (configuration: StudyConfiguration) => readonly JobRequest[];
 }
+
+/** In the order of their commits. */
+const STAGES = {
+  sources: { message: 'Tune a delta on every source', jobs: (study) => [tune(study, 'source')] },
+  loss: { message: 'Score by loss', jobs: () => [score(['loss'])] },
+  el2n: { message: 'Score by EL2N', jobs: () => [score(['el2n'])] },
+  grand: { message: 'Score by GraNd', jobs: () => [score(['grand'])] },
+  temperature: { message: `Sharpen the temperature of EL2N (it was ${EARLIER_EL2N})`, jobs: () => [] },
+  random: {
+    message: 'Tune the targets from random initialisation',
+    jobs: (study) => [tune(study, 'target')],
+  },
+  'other scores': {
+    message: 'Score by the other methods',
+    jobs: ({ scores }) => [score(scores.methods, scores.granularities)],
+  },
+  merges: {
+    message: 'Merge for every target',
+    jobs: (study) =>
+      taskNames(study).flatMap((target) =>
+        mergeChoices(study).map((by) => ({ kind: 'merge', target, deltaName: DELTA, by }) as const),
+      ),
+  },
+  results: {
+    message: 'Tune the targets from every initialisation',
+    jobs: () => [{ kind: 'run', deltaNames: [DELTA] }],
+  },
+} satisfies Readonly<Record<string, Stage>>;
+type StageName = keyof typeof STAGES;
 
 async function main(): Promise<void> {
   const out = argument('out');
-  if (out === undefined) throw new Error('Say where: --out DIR.');
+  if (out === undefined) throw new DeltaloomError('no-folder', 'Say where: --out DIR.');
   const directory = resolve(out);
   await mkdir(directory, { recursive: true });
-  if ((await readdir(directory)).length > 0) throw new Error(`${directory} is not empty.`);
-  const files = await recordFiles();
-  // The study is begun an hour before anything in it is computed.
-  const history = new History(directory, Math.min(...files.map(({ time }) => time)) - 60 * MINUTE);
-  await history.begin();
-
-  for (const part of ['tasks', 'backbone']) await history.copy(part);
+  if ((await readdir(directory)).length > 0) {
+    throw new DeltaloomError('folder-not-empty', `${directory} is not empty.`, {
+      remedy: 'Name a folder that is new.',
+    });
+  }
+  const repository = new SampleRepository(directory);
+  await repository.begin();
+  for (const part of ['tasks', 'backbone', join(RECORDS, '.gitignore')]) await repository.copy(part);
   await writeFile(join(directory, 'deltaloom.json'), await earlierConfiguration());
   await writeFile(join(directory, '.gitattributes'), '* -text\n');
-  await history.copy(join(RECORDS, '.gitignore'));
-  await history.commit('Begin the study: sixteen tasks in four families');
-  const stage = async (name: RecordFile['stage'], message: string): Promise<void> => {
-    const brought = files.filter((file) => file.stage === name);
-    for (const { path } of brought) await history.copy(path);
-    await history.commit(message, Math.max(...brought.map(({ time }) => time)));
-  };
-  await stage('sources', 'Tune a delta on every source');
-  await stage('loss', 'Score by loss');
-  await stage('el2n', 'Score by EL2N');
-  await stage('grand', 'Score by GraNd');
-  await history.copy('deltaloom.json');
-  await history.commit(`Sharpen the temperature of EL2N (it was ${EARLIER_EL2N})`);
-  await stage('other scores', 'Score by the other methods');
-  await stage('merges', 'Merge for every target');
-  await stage('results', 'Tune the targets from every initialisation');
-  // Git ignores them there, as in any study.
-  await history.copy(join(RECORDS, 'checkpoints'));
-  console.log(`${history.commits} commits in ${directory}`);
+  await repository.commit('Begin the study: sixteen tasks in four families');
+  if (flag('compute')) {
+    await compute(repository);
+    await replaceRecords(directory);
+  } else {
+    await recreate(repository);
+    // Git ignores them there, as in any study.
+    await repository.copy(join(RECORDS, 'checkpoints'));
+  }
+  console.log(`${repository.commits} commits in ${directory}`);
 }
 
-class History {
-  commits = 0;
-  private readonly git: SimpleGit;
-
-  /** @param last time before the first commit, in milliseconds */
-  constructor(
-    private readonly directory: string,
-    private last: number,
-  ) {
-    this.git = simpleGit(directory);
+async function recreate(repository: SampleRepository): Promise<void> {
+  const files: string[] = [];
+  for (const folder of RECORD_FOLDERS) {
+    for (const name of await readdir(join(SAMPLE, RECORDS, folder), { recursive: true })) {
+      if (name.endsWith('.json')) files.push(join(RECORDS, folder, name));
+    }
   }
-
-  async begin(): Promise<void> {
-    await this.git.init(['--initial-branch=main']);
-    await this.git.addConfig('user.name', 'Deltaloom sample');
-    await this.git.addConfig('user.email', 'sample@deltaloom.invalid');
-    await this.git.addConfig('commit.gpgsign', 'false');
-  }
-
-  async copy(path: string): Promise<void> {
-    const to = join(this.directory, path);
-    await mkdir(dirname(to), { recursive: true });
-    await rm(to, { recursive: true, force: true });
-    await cp(join(SAMPLE, path), to, { recursive: true });
-  }
-
-  /** A minute after what it brings was computed, and after the commit before: the same records give the same commits. */
-  async commit(message: string, computed = 0): Promise<void> {
-    this.last = Math.max(this.last, computed) + MINUTE;
-    const date = new Date(this.last).toISOString();
-    await this.git.add('.');
-    await this.git
-      // No more of the environment than git needs: simple-git refuses editors and the like.
-      .env({ PATH: process.env['PATH'] ?? '', GIT_AUTHOR_DATE: date, GIT_COMMITTER_DATE: date })
-      .commit(message, { '--allow-empty': null });
-    this.commits++;
+  const records = await Promise.all(files.map((file) => readRecord(SAMPLE, file)));
+  for (const [name, { message }] of stages()) {
+    if (name === 'temperature') await repository.copy('deltaloom.json');
+    const brought = records.filter(({ stage }) => stage === name);
+    for (const { file } of brought) await repository.copy(file);
+    await repository.commit(message, latest(brought));
   }
 }
 
-/** Every committed record with the step of the study that made it. */
-async function recordFiles(): Promise<RecordFile[]> {
-  const names = await readdir(join(SAMPLE, RECORDS), { recursive: true, withFileTypes: true });
-  const files: RecordFile[] = [];
-  for (const entry of names) {
-    if (!entry.isFile()) continue;
-    const path = join(entry.parentPath, entry.name).slice(SAMPLE.length + 1);
-    const [, folder] = path.split(/[\\/]/);
-    if (folder === undefined || !['runs', 'scores', 'merges'].includes(folder)) continue;
-    const json: unknown = JSON.parse(await readFile(join(SAMPLE, path), 'utf8'));
-    files.push({ path, stage: stageOf(folder, json), time: timeOf(json) });
+/** @throws DeltaloomError `unexpected-record` where `recreate` would bring a record with another commit */
+async function compute(repository: SampleRepository): Promise<void> {
+  const { directory } = repository;
+  const study = studySchema.parse(JSON.parse(await readFile(join(SAMPLE, 'deltaloom.json'), 'utf8')));
+  const jobs = new ConsoleJobs(Number(argument('threads') ?? 1));
+  try {
+    for (const [name, stage] of stages()) {
+      if (name === 'temperature') await repository.copy('deltaloom.json');
+      for (const request of stage.jobs(study)) await jobs.run(directory, request);
+      const files = (await repository.uncommitted()).filter((file) => file.startsWith(`${RECORDS}/`));
+      const brought = await Promise.all(files.map((file) => readRecord(directory, file)));
+      const strange = brought.find((record) => record.stage !== name);
+      if (strange !== undefined) {
+        throw new DeltaloomError('unexpected-record', `'${stage.message}' made ${strange.file}.`, {
+          remedy: `stageOf says that '${strange.stage}' makes it: one of the two is wrong.`,
+        });
+      }
+      await repository.commit(stage.message, latest(brought));
+      console.log(`${stage.message}: ${files.length} records`);
+    }
+  } finally {
+    await jobs.close();
   }
-  return files;
+}
+
+/** Puts what was computed where the sample keeps it: the records, and of the weights those of the sources. */
+async function replaceRecords(directory: string): Promise<void> {
+  for (const folder of [...RECORD_FOLDERS, 'checkpoints']) {
+    await rm(join(SAMPLE, RECORDS, folder), { recursive: true, force: true });
+  }
+  for (const folder of RECORD_FOLDERS) {
+    await cp(join(directory, RECORDS, folder), join(SAMPLE, RECORDS, folder), { recursive: true });
+  }
+  const runs = join(directory, RECORDS, 'runs');
+  for (const name of await readdir(runs, { recursive: true })) {
+    if (!name.endsWith('.json')) continue;
+    const { role, checkpoint } = runRecordSchema.parse(JSON.parse(await readFile(join(runs, name), 'utf8')));
+    if (role !== 'source' || checkpoint === null) continue;
+    await cp(join(directory, checkpoint.path), join(SAMPLE, checkpoint.path));
+  }
+}
+
+interface RecordFile {
+  /** Relative to the study. */
+  readonly file: string;
+  readonly stage: StageName;
+  /** When it was computed, in milliseconds. */
+  readonly time: number;
+}
+
+async function readRecord(study: string, file: string): Promise<RecordFile> {
+  const json: unknown = JSON.parse(await readFile(join(study, file), 'utf8'));
+  return { file, stage: stageOf(file.split(/[\\/]/)[1] ?? '', json), time: timeOf(json) };
+}
+
+function stageOf(folder: string, json: unknown): StageName {
+  if (folder === 'merges') return 'merges';
+  if (folder === 'scores') {
+    const { method, granularity } = scoreMatrixSchema.parse(json);
+    const shown = (['loss', 'el2n', 'grand'] as const).find((id) => id === method && granularity === 'model');
+    return shown ?? 'other scores';
+  }
+  const { kind, role, initialisation } = runRecordSchema.parse(json);
+  if (role === 'source') return 'sources';
+  if (role === 'step-k' || kind === 'evaluate') return 'other scores';
+  return initialisation.kind === 'random' ? 'random' : 'results';
 }
 
 /** Runs and merges say when they were made; a matrix says it of each of its computations. */
@@ -119,20 +177,37 @@ function timeOf(json: unknown): number {
     readonly provenance?: { readonly time: string };
     readonly provenances?: readonly { readonly time: string }[];
   };
-  return Math.max(...[provenance ?? [], provenances ?? []].flat().map(({ time }) => Date.parse(time)));
+  return latest([provenance ?? [], provenances ?? []].flat().map(({ time }) => ({ time: Date.parse(time) })));
 }
 
-function stageOf(folder: string, json: unknown): RecordFile['stage'] {
-  if (folder === 'merges') return 'merges';
-  if (folder === 'scores') {
-    const { method, granularity } = scoreMatrixSchema.parse(json);
-    const shown = SHOWN_METHODS.find((name) => name === method && granularity === 'model');
-    return shown ?? 'other scores';
-  }
-  const { role, initialisation } = runRecordSchema.parse(json);
-  if (role === 'source') return 'sources';
-  // The runs from random initialisation are the teachers of some scores, those of k steps are part of others.
-  return role === 'step-k' || initialisation.kind === 'random' ? 'other scores' : 'results';
+function latest(records: readonly { readonly time: number }[]): number {
+  return Math.max(0, ...records.map(({ time }) => time));
+}
+
+function stages(): [StageName, Stage][] {
+  return Object.entries(STAGES) as [StageName, Stage][];
+}
+
+function taskNames({ groups }: StudyConfiguration): string[] {
+  return Object.values(groups).flat();
+}
+
+function tune(study: StudyConfiguration, role: 'source' | 'target'): JobRequest {
+  return {
+    kind: 'tune',
+    tasks: taskNames(study),
+    deltaName: DELTA,
+    role,
+    initialisation: { kind: 'random' },
+    ...(role === 'target' ? { test: true } : {}),
+  };
+}
+
+function score(
+  methods: readonly ScoreMethod[],
+  granularities: readonly Granularity[] = ['model'],
+): JobRequest {
+  return { kind: 'score', deltaName: DELTA, methods: [...methods], granularities: [...granularities] };
 }
 
 async function earlierConfiguration(): Promise<string> {
@@ -142,4 +217,4 @@ async function earlierConfiguration(): Promise<string> {
   return earlier;
 }
 
-await main();
+await tellFailure(main);

@@ -26,6 +26,11 @@ export const STRINGS = {
       `Filter "${filter}": ${shown} of ${counted(all, 'task')}`,
     running: (count: number) => `${counted(count, 'job')} running or waiting`,
     source: 'source',
+    overSeeds: (count: number, deviation: number | null) =>
+      deviation === null
+        ? counted(count, 'seed')
+        : `± ${(100 * deviation).toFixed(1)} over ${counted(count, 'seed')}`,
+    seed: (seed: number) => `seed ${seed}`,
     staleBecause: (reason: string) => `Stale: ${reason}.`,
     tuneAgain: 'Tune again to bring it up to date.',
     mergeAgain: 'Merge again to bring it up to date.',

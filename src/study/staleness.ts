@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { DeltaloomError } from '../core/errors.js';
 import { sourceTasks, targetTasks } from './catalogue.js';
-import { mergeRecordPath, pathOfRunRecord } from './paths.js';
+import { mergeRecordPath, pathOfRunRecord, runRecordPath } from './paths.js';
 import { isOnRecord, planTune, type PlannedTune, type StartingPoint, type TuneRequest } from './plan-tune.js';
 import { SourceFinder, sourceTune, targetTune, type FinishedRun } from './planned-runs.js';
 import type { MergeRecord, RunRecord } from './records.js';
@@ -109,8 +109,11 @@ export async function staleRecords(study: StudyFiles, records: RecordsOnDisk): P
     sources.set(key, known);
     return known;
   };
+  const probes = new Map(
+    records.runs.filter(({ role }) => role === 'step-k').map((run) => [pathOfRunRecord(run), run]),
+  );
   for (const merge of records.merges) {
-    const reason = await orUndecided(mergeStaleness(study, sourceNow, merge));
+    const reason = await orUndecided(mergeStaleness(study, merge, { sourceNow, probes, stale }));
     if (reason !== null) stale.set(mergeRecordPath(merge.target, merge.id), reason);
   }
   return stale;
@@ -192,17 +195,26 @@ function startNow({ initialisation }: RunRecord, { runs, merges }: RecordsOnDisk
 
 async function mergeStaleness(
   study: StudyFiles,
-  sourceNow: (task: string, deltaName: string) => Promise<FinishedRun | null>,
   merge: MergeRecord,
+  known: {
+    readonly sourceNow: (task: string, deltaName: string) => Promise<FinishedRun | null>;
+    /** Sources after k steps on a target, by path: they are what `performance` merges. */
+    readonly probes: ReadonlyMap<string, RunRecord>;
+    /** Runs that were found to be stale. */
+    readonly stale: ReadonlyMap<string, string>;
+  },
 ): Promise<string | null> {
   if (!Object.hasOwn(study.configuration.deltas, merge.deltaName)) {
     return `deltaloom.json has no delta '${merge.deltaName}' any more`;
   }
   for (const source of merge.sources) {
-    const now = await sourceNow(source.task, merge.deltaName);
-    if (now !== null && now.checkpoint.sha256 !== source.sha256) {
-      return `the source '${source.task}' was tuned anew since`;
-    }
+    const path = runRecordPath(merge.target, source.id);
+    const probe = known.probes.get(path);
+    const now = probe ?? (await known.sourceNow(source.task, merge.deltaName));
+    const changed =
+      (now !== null && now.checkpoint?.sha256 !== source.sha256) ||
+      (probe !== undefined && known.stale.has(path));
+    if (changed) return `the source '${source.task}' was tuned anew since`;
   }
   return null;
 }

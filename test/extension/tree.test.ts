@@ -128,16 +128,71 @@ describe('the tree', () => {
       lines.findIndex((line) => line.startsWith('  hotels')),
     );
     expect(movies).toEqual([
-      expect.stringMatching(
-        /^ {4}\d\d\.\d% {2}from merge by Loss — adapter · 16 shots · seed 13 · 1 d · a1b2c3d\*$/,
-      ),
-      expect.stringMatching(/^ {4}\d\d\.\d% {2}from merge by Loss — adapter · 16 shots · seed 42/),
-      expect.stringMatching(/random start — adapter · 16 shots · seed 13 · 2 d · a1b2c3d$/),
-      expect.stringMatching(/random start — adapter · 16 shots · seed 42/),
       expect.stringMatching(/^ {4}\d\d\.\d% {2}source — adapter · full data · 4 d · a1b2c3d$/),
       expect.stringMatching(/source — lora · full data · stale · 2 mo/),
+      expect.stringMatching(
+        /^ {4}\d\d\.\d% {2}from merge by Loss — ± \d+\.\d over 2 seeds · adapter · 16 shots · 1 d · a1b2c3d\*$/,
+      ),
+      expect.stringMatching(/^ {6}\d\d\.\d% {2}seed 13 — adapter · 16 shots · 1 d · a1b2c3d\*$/),
+      expect.stringMatching(/^ {6}\d\d\.\d% {2}seed 42 — adapter · 16 shots/),
+      expect.stringMatching(/^ {4}\d\d\.\d% {2}random start — ± .* over 2 seeds .* 2 d · a1b2c3d$/),
+      expect.stringMatching(/^ {6}\d\d\.\d% {2}seed 13/),
+      expect.stringMatching(/^ {6}\d\d\.\d% {2}seed 42/),
       expect.stringMatching(/^ {4}Merge by Loss — adapter · \d+% \w+ \+ 4 · τ 0\.1 · 3 d · a1b2c3d$/),
     ]);
+  });
+
+  it('shows the runs of several seeds as one, with what they come to, and what failed by itself', () => {
+    const records = makeRecords();
+    const [one, other] = records.runs.filter(
+      ({ task, initialisation, role }) =>
+        task === 'movies' && role === 'target' && initialisation.kind === 'random',
+    );
+    if (one === undefined || other === undefined) throw new Error('There are no two seeds.');
+    const runs = records.runs.map((run) =>
+      run === one
+        ? { ...run, results: { ...run.results, test: 0.5 } }
+        : run === other
+          ? {
+              ...run,
+              results: { ...run.results, test: 0.7 },
+              provenance: { ...run.provenance, commit: null },
+            }
+          : run,
+    );
+    const failed = { ...one, id: 'third', seed: 7, status: 'failed' as const, checkpoint: null };
+    const seeds = (made: MadeStudy, arrangement?: Arrangement) =>
+      outline([indexed(made)], [], arrangement).find((line) => line.includes('random start')) ?? '';
+    // No commit is named where they are of several.
+    expect(seeds({ ...records, runs })).toBe(
+      '    60.0%  random start — ± 14.1 over 2 seeds · adapter · 16 shots · 2 d',
+    );
+    const three = {
+      ...records,
+      runs: [...runs, { ...failed, results: { ...one.results, test: null, dev: null } }],
+    };
+    // Nobody should have to look for what failed.
+    expect(seeds(three)).toContain('over 2 seeds · adapter · 16 shots · 2 d');
+    expect(outline([indexed(three)])).toContainEqual(
+      expect.stringMatching(/^ {4}random start — adapter · 16 shots · seed 7 · failed/),
+    );
+    // Other settings are another row.
+    const longer = { ...one, id: 'longer', tuning: one.tuning && { ...one.tuning, steps: 7 } };
+    const lines = outline([indexed({ ...records, runs: [...runs, longer] })]);
+    expect(
+      lines.filter((line) => line.includes('%  random start — adapter · 16 shots · seed 13')),
+    ).toHaveLength(1);
+    // What is out of date is shown, and does not count.
+    const path = runRecordPath(one.task, one.id);
+    const study = indexed({ ...records, runs });
+    const index = collectStudyIndex(
+      study.index.snapshot,
+      weightsOnDisk(records),
+      new Map([[path, 'data changed']]),
+    );
+    expect(outline([{ ...study, index }]).find((line) => line.includes('random start'))).toBe(
+      '    70.0%  random start — 1 seed · adapter · 16 shots · 1 stale · 2 d',
+    );
   });
 
   it('shows tasks at once where no groups are declared, and studies first where there are several', () => {

@@ -1,14 +1,22 @@
-import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { runRecordPath } from '../../src/study/paths.js';
-import type { RunRecord } from '../../src/study/records.js';
+import { mergeRecordPath, runRecordPath } from '../../src/study/paths.js';
+import { planTune } from '../../src/study/plan-tune.js';
+import { stepTune } from '../../src/study/planned-runs.js';
+import type { MergeRecord, RunRecord } from '../../src/study/records.js';
 import { readSnapshot } from '../../src/study/snapshot.js';
 import { staleRecords } from '../../src/study/staleness.js';
 import { studyStatus } from '../../src/study/status.js';
 import { StudyFiles } from '../../src/study/study-files.js';
-import { QUICK_SETTINGS, makeRecords, writeStudy, writeTinyBackbone } from '../extension/make-study.js';
+import {
+  QUICK_SETTINGS,
+  makeMerge,
+  makeRecords,
+  writeStudy,
+  writeTinyBackbone,
+} from '../extension/make-study.js';
 
 const project = path.resolve(import.meta.dirname, '..', '..');
 let study: string;
@@ -113,6 +121,39 @@ describe('records of a study', () => {
       Array(4).fill("the source 'hotels' was tuned anew since"),
     );
     expect(await staleByStatus()).toEqual(merges.map(([, reason]) => reason));
+  });
+
+  it('are fresh where a merge by performance is of sources after some steps, until the sources change', async () => {
+    const files = await StudyFiles.read(study);
+    const { runs } = await readSnapshot(study);
+    const source = runs.find(({ task, deltaName }) => task === 'hotels' && deltaName === 'adapter');
+    if (source?.checkpoint == null) throw new Error('The study lacks its source.');
+    const { id: start, task, checkpoint } = source;
+    const plan = await planTune(files, stepTune(files, { ...source, checkpoint }, 'movies'));
+    const { id, key, inputs, request } = plan;
+    const probe: RunRecord = {
+      ...source,
+      ...{ id, key, inputs, task: 'movies', role: 'step-k', dataSeed: plan.data.data.seed },
+      ...{ seed: request.seed, shots: request.shots, tuning: request.tuning },
+      initialisation: { kind: 'checkpoint', id: start, task, sha256: checkpoint.sha256 },
+    };
+    const merge: MergeRecord = {
+      ...makeMerge('movies', [{ ...probe, task }], 'performance'),
+      score: 'performance',
+    };
+    const mergePath = mergeRecordPath(merge.target, merge.id);
+    await mkdir(path.join(study, path.dirname(mergePath)), { recursive: true });
+    await writeFile(path.join(study, runRecordPath('movies', id)), JSON.stringify(probe));
+    await writeFile(path.join(study, mergePath), JSON.stringify(merge));
+    expect(await judge()).toEqual(LORA);
+
+    const weights = runs.find(({ task: name }) => name === 'phones')?.checkpoint;
+    const retuned: RunRecord = { ...source, checkpoint: weights ?? null };
+    await writeFile(path.join(study, runRecordPath(task, start)), JSON.stringify(retuned));
+    expect(await judge()).toMatchObject({
+      [runRecordPath('movies', id)]: 'its initialisation changed',
+      [mergePath]: "the source 'hotels' was tuned anew since",
+    });
   });
 
   it('are not judged where their inputs can not be read', async () => {

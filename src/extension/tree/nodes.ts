@@ -10,6 +10,7 @@ import {
   type TaskContents,
 } from './study-index.js';
 import { formatMergeLabel, formatRun } from './labels.js';
+import { collectSeeds, scoreOverSeeds, seedsByRun } from './seeds.js';
 
 /** A study of the workspace with its index. */
 export interface IndexedStudy {
@@ -33,12 +34,35 @@ export type GroupNode = InStudy & {
   readonly tasks: readonly string[];
 };
 export type TaskNode = InStudy & { readonly kind: 'task'; readonly contents: TaskContents };
-export type CheckpointNode = InStudy & { readonly kind: 'checkpoint'; readonly checkpoint: Checkpoint };
+export type CheckpointNode = InStudy & {
+  readonly kind: 'checkpoint';
+  readonly checkpoint: Checkpoint;
+  /** It stands below the row of its initialisation: only its seed needs to be said. */
+  readonly amongSeeds?: true;
+};
+/** The runs of one initialisation over several seeds. */
+export type SeedsNode = InStudy & {
+  readonly kind: 'seeds';
+  readonly contents: TaskContents;
+  /** What the runs have in common: the key of `collectSeeds`. */
+  readonly common: string;
+  readonly checkpoints: readonly Checkpoint[];
+  /** Their keys, by which the learning curves are asked for. */
+  readonly runs: readonly string[];
+};
 export type MergeNode = InStudy & { readonly kind: 'merge'; readonly merge: Merge };
 export type ProbesNode = InStudy & { readonly kind: 'probes'; readonly contents: TaskContents };
 export type JobNode = InStudy & { readonly kind: 'job'; readonly job: JobView; readonly task: string };
 export type TreeNode =
-  StudyNode | ProblemsNode | GroupNode | TaskNode | CheckpointNode | MergeNode | ProbesNode | JobNode;
+  | StudyNode
+  | ProblemsNode
+  | GroupNode
+  | TaskNode
+  | CheckpointNode
+  | SeedsNode
+  | MergeNode
+  | ProbesNode
+  | JobNode;
 
 export const SORT_ORDERS = ['study', 'name', 'best', 'recent'] as const;
 export type SortOrder = (typeof SORT_ORDERS)[number];
@@ -72,6 +96,13 @@ export function collectChildren(
       return collectTaskNodes(node.study, node.index, node.name ?? null, node.tasks, arrangement);
     case 'task':
       return collectTaskChildren(node, jobs, arrangement);
+    case 'seeds':
+      return matching(node.contents, node.checkpoints, arrangement).map((checkpoint) => ({
+        ...inStudy(node),
+        kind: 'checkpoint',
+        checkpoint,
+        amongSeeds: true,
+      }));
     case 'probes':
       return node.contents.probes.map((checkpoint) => ({ ...inStudy(node), kind: 'checkpoint', checkpoint }));
     case 'problems':
@@ -147,20 +178,84 @@ function collectTaskChildren(node: TaskNode, jobs: readonly JobView[], arrangeme
     job,
     task: contents.task.name,
   }));
-  const checkpoints = contents.checkpoints
-    .filter((checkpoint) => whole || checkpointMatches(contents.task.name, checkpoint, words))
-    .map((checkpoint): CheckpointNode => ({ ...at, kind: 'checkpoint', checkpoint }));
-  if (arrangement.sort === 'best') {
-    checkpoints.sort((a, b) => (b.checkpoint.score ?? -1) - (a.checkpoint.score ?? -1));
-  } else if (arrangement.sort === 'name') {
-    checkpoints.sort((a, b) => formatRun(a.checkpoint.run).localeCompare(formatRun(b.checkpoint.run)));
-  }
+  const tuned = collectTuned(node, arrangement);
   const merges = contents.merges
     .filter((merge) => whole || mergeMatches(contents.task.name, merge, words))
     .map((merge): MergeNode => ({ ...at, kind: 'merge', merge }));
   const probes: ProbesNode[] =
     contents.probes.length > 0 && whole ? [{ ...at, kind: 'probes', contents }] : [];
-  return [...running, ...checkpoints, ...merges, ...probes];
+  return [...running, ...tuned, ...merges, ...probes];
+}
+
+/** The checkpoints of a task, in one row where only the seed tells them apart. */
+function collectTuned(node: TaskNode, arrangement: Arrangement): TreeNode[] {
+  const { contents } = node;
+  const at = inStudy(node);
+  const seeds = collectSeeds(contents.checkpoints);
+  const byRun = seedsByRun(seeds);
+  const begun = new Set<string>();
+  const nodes = matching(contents, contents.checkpoints, arrangement).flatMap(
+    (checkpoint): (CheckpointNode | SeedsNode)[] => {
+      const { task, id } = checkpoint.run;
+      const common = byRun.get(runKey(task, id));
+      if (common === undefined) return [{ ...at, kind: 'checkpoint', checkpoint }];
+      if (begun.has(common)) return [];
+      begun.add(common);
+      return [seedsNode(at, contents, common, seeds.get(common) ?? [])];
+    },
+  );
+  const first = (one: CheckpointNode | SeedsNode): Checkpoint | undefined =>
+    one.kind === 'seeds' ? one.checkpoints[0] : one.checkpoint;
+  const name = (one: CheckpointNode | SeedsNode): string => {
+    const checkpoint = first(one);
+    return checkpoint === undefined ? '' : formatRun(checkpoint.run);
+  };
+  switch (arrangement.sort) {
+    case 'best':
+      return nodes.sort((a, b) => (scoreOf(b) ?? -1) - (scoreOf(a) ?? -1));
+    case 'name':
+      return nodes.sort((a, b) => name(a).localeCompare(name(b)));
+    case 'recent':
+      return nodes;
+    case 'study':
+      // What others start from comes first; the rest stands as it came, the newest above.
+      return nodes.sort((a, b) => rankOfRole(first(a)) - rankOfRole(first(b)));
+  }
+}
+
+function rankOfRole(checkpoint: Checkpoint | undefined): number {
+  return checkpoint?.run.role === 'source' ? 0 : 1;
+}
+
+function scoreOf(node: CheckpointNode | SeedsNode): number | null {
+  return node.kind === 'checkpoint' ? node.checkpoint.score : scoreOverSeeds(node.checkpoints).mean;
+}
+
+function seedsNode(
+  at: InStudy,
+  contents: TaskContents,
+  common: string,
+  checkpoints: readonly Checkpoint[],
+): SeedsNode {
+  return {
+    ...at,
+    kind: 'seeds',
+    contents,
+    common,
+    checkpoints,
+    runs: checkpoints.map(({ run }) => runKey(run.task, run.id)),
+  };
+}
+
+/** The checkpoints that the filter leaves; all of them where the task's own name is what was asked for. */
+function matching(
+  { task }: TaskContents,
+  checkpoints: readonly Checkpoint[],
+  { filter }: Arrangement,
+): readonly Checkpoint[] {
+  const words = wordsOf(filter);
+  if (matches(task.name, words)) return checkpoints;
+  return checkpoints.filter((checkpoint) => checkpointMatches(task.name, checkpoint, words));
 }
 
 function inStudy({ study, group }: InStudy): InStudy {
@@ -210,6 +305,8 @@ export function nodeId(node: TreeNode): string {
       return `${directory}|${node.group ?? ''}|task|${node.contents.task.name}`;
     case 'probes':
       return `${directory}|${node.group ?? ''}|probes|${node.contents.task.name}`;
+    case 'seeds':
+      return `${directory}|${node.group ?? ''}|seeds|${node.contents.task.name}|${node.common}`;
     case 'checkpoint':
       return `${directory}|${node.group ?? ''}|run|${node.checkpoint.run.task}/${node.checkpoint.run.id}`;
     case 'merge':
@@ -239,6 +336,11 @@ export function renewed(
     case 'task':
     case 'probes':
       return { ...node, study, contents: index.tasks.get(node.contents.task.name) ?? node.contents };
+    case 'seeds': {
+      const contents = index.tasks.get(node.contents.task.name) ?? node.contents;
+      const checkpoints = collectSeeds(contents.checkpoints).get(node.common) ?? node.checkpoints;
+      return seedsNode({ study, group: node.group }, contents, node.common, checkpoints);
+    }
     case 'checkpoint': {
       const { task, id } = node.checkpoint.run;
       return { ...node, study, checkpoint: index.checkpointById.get(runKey(task, id)) ?? node.checkpoint };
@@ -275,6 +377,12 @@ export function parentOf(node: TreeNode, studies: readonly IndexedStudy[]): Tree
   const contents = owner.index.tasks.get(taskOfNode(node) ?? '');
   if (contents === undefined) return top;
   const at = { study: owner.study, group: node.group, contents };
+  if (node.kind === 'checkpoint' && node.checkpoint.run.role === 'target') {
+    const { task, id } = node.checkpoint.run;
+    const seeds = collectSeeds(contents.checkpoints);
+    const common = seedsByRun(seeds).get(runKey(task, id));
+    if (common !== undefined) return seedsNode(inStudy(at), contents, common, seeds.get(common) ?? []);
+  }
   const probe = node.kind === 'checkpoint' && node.checkpoint.run.role === 'step-k';
   return probe ? { kind: 'probes', ...at } : { kind: 'task', ...at };
 }
@@ -283,6 +391,7 @@ export function parentOf(node: TreeNode, studies: readonly IndexedStudy[]): Tree
 export function taskOfNode(node: TreeNode): string | undefined {
   switch (node.kind) {
     case 'task':
+    case 'seeds':
     case 'probes':
       return node.contents.task.name;
     case 'checkpoint':

@@ -143,6 +143,7 @@ function commandOf(node: TreeNode): Command | undefined {
     case 'study':
     case 'group':
     case 'task':
+    case 'seeds':
     case 'probes':
       return undefined;
   }

@@ -19,10 +19,12 @@ import {
   type JobNode,
   type MergeNode,
   type ProblemsNode,
+  type SeedsNode,
   type StudyNode,
   type TaskNode,
   type TreeNode,
 } from './nodes.js';
+import { scoreOverSeeds } from './seeds.js';
 import { errorsOf, type Checkpoint, type CheckpointState, type TaskContents } from './study-index.js';
 
 /** A row of the tree as data: what `provider.ts` turns into a TreeItem, and the tests compare. */
@@ -60,6 +62,8 @@ export function collectRow(node: TreeNode, context: RowContext): Row {
       return taskRow(node, context);
     case 'checkpoint':
       return checkpointRow(node, context);
+    case 'seeds':
+      return seedsRow(node, context);
     case 'merge':
       return mergeRow(node, context);
     case 'probes':
@@ -85,6 +89,8 @@ export function collectTooltip(node: TreeNode): string {
       return taskTooltip(node);
     case 'checkpoint':
       return checkpointTooltip(node.checkpoint);
+    case 'seeds':
+      return seedsTooltip(node);
     case 'merge':
       return mergeTooltip(node);
     case 'job':
@@ -224,12 +230,17 @@ function checkpointRow(node: CheckpointNode, context: RowContext): Row {
   const { run, state, reason, score } = node.checkpoint;
   const { icon, colour } = STATE_ICONS[state];
   // What tells the runs of a task apart comes first: a narrow side bar cuts off the end.
-  const start = run.role === 'source' ? STRINGS.tree.source : formatInitialisation(run.initialisation);
+  const start =
+    node.amongSeeds === true
+      ? STRINGS.tree.seed(run.seed)
+      : run.role === 'source'
+        ? STRINGS.tree.source
+        : formatInitialisation(run.initialisation);
   const label = state === 'failed' ? start : `${formatMetric(score)}  ${start}`;
   const description = joinParts([
     run.deltaName,
     formatShots(run.shots),
-    run.role === 'source' ? '' : `seed ${run.seed}`,
+    run.role === 'source' || node.amongSeeds === true ? '' : STRINGS.tree.seed(run.seed),
     state === 'done' ? '' : STRINGS.tree.states[state].toLowerCase(),
     formatAge(run.provenance.time, context.now),
     shortCommit(run.provenance.commit, run.provenance.dirty),
@@ -248,6 +259,64 @@ function checkpointRow(node: CheckpointNode, context: RowContext): Row {
     ...(state === 'stale' || state === 'failed' ? { decoration: state } : {}),
     ...(reason === null ? {} : { accessibleLabel: `${label}, ${description}. ${reason}` }),
   });
+}
+
+/** What most deserves to be seen first. */
+const BY_URGENCY = ['stale', 'absent', 'done'] as const satisfies CheckpointState[];
+
+function seedsRow(node: SeedsNode, { now }: RowContext): Row {
+  const { checkpoints } = node;
+  const [first] = checkpoints;
+  if (first === undefined) throw new Error('A row over seeds has runs.');
+  const { deltaName, shots, initialisation } = first.run;
+  const { seeds, mean, deviation } = scoreOverSeeds(checkpoints);
+  const states = BY_URGENCY.flatMap((state) => {
+    const count = checkpoints.filter((one) => one.state === state).length;
+    return count === 0 ? [] : [{ state, count }];
+  });
+  const worst = states[0]?.state ?? 'done';
+  const { icon, colour } = STATE_ICONS[worst];
+  const told = states.flatMap(({ state, count }) => {
+    const word = STRINGS.tree.states[state].toLowerCase();
+    return state === 'done' ? [] : [count === checkpoints.length ? word : `${count} ${word}`];
+  });
+  const commits = new Set(
+    checkpoints.map(({ run: { provenance } }) => shortCommit(provenance.commit, provenance.dirty)),
+  );
+  const newest =
+    checkpoints
+      .map(({ run }) => run.provenance.time)
+      .sort()
+      .at(-1) ?? '';
+  return row(node, `${formatMetric(mean)}  ${formatInitialisation(initialisation)}`, {
+    description: joinParts([
+      STRINGS.tree.overSeeds(seeds, deviation),
+      deltaName,
+      formatShots(shots),
+      ...told,
+      formatAge(newest, now),
+      commits.size === 1 ? [...commits].join('') : '',
+    ]),
+    icon,
+    ...(colour === undefined ? {} : { iconColour: colour }),
+    contextValue: 'seeds',
+    collapsible: 'closed',
+    ...(worst === 'stale' ? { decoration: worst } : {}),
+  });
+}
+
+function seedsTooltip({ contents, checkpoints }: SeedsNode): string {
+  const [first] = checkpoints;
+  return paragraphs([
+    first === undefined
+      ? ''
+      : `**${markdownText(contents.task.name)}** ${markdownText(formatRun(first.run))}`,
+    [
+      '| Seed | Result |',
+      '|:--|--:|',
+      ...checkpoints.map(({ run, score }) => `| ${run.seed} | ${formatMetric(score)} |`),
+    ].join('\n'),
+  ]);
 }
 
 export function isMergeable({ run, state }: Checkpoint): boolean {
