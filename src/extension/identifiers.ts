@@ -16,6 +16,7 @@ export const COMMANDS = {
   score: 'deltaloom.score',
   merge: 'deltaloom.merge',
   mergeSelected: 'deltaloom.mergeSelected',
+  mergeAgain: 'deltaloom.mergeAgain',
   useAsInitialisation: 'deltaloom.useAsInitialisation',
   openCheckpoint: 'deltaloom.openCheckpoint',
   compare: 'deltaloom.compare',

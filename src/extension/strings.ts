@@ -130,6 +130,10 @@ export const STRINGS = {
   },
   merge: {
     title: 'Merge',
+    again: 'Merge Again',
+    which: 'Which merge?',
+    allHere:
+      'The weights of every merge are on this machine, and none is stale: there is nothing to merge again.',
     target: 'Merge for which task?',
     delta: 'Which delta?',
     by: 'How are the sources weighed?',

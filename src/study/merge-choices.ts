@@ -1,6 +1,7 @@
 import { GRANULARITIES, SCORE_METHOD_INFO, type ScoreMethod } from '../core/methods.js';
 import type { StudyConfiguration } from './configuration.js';
 import type { JobRequest } from './jobs.js';
+import type { MergeRecord } from './records.js';
 
 export type MergeBy = Extract<JobRequest, { kind: 'merge' }>['by'];
 
@@ -29,4 +30,29 @@ export function mergeChoices(configuration: StudyConfiguration): MergeBy[] {
     }
   }
   return choices;
+}
+
+/** What a recorded merge was asked for: the same choice, with the temperature it was made at. */
+export function mergeAsRecorded({
+  label,
+  score,
+  granularity,
+  temperature,
+  sources,
+  weights,
+}: Pick<MergeRecord, 'label' | 'score' | 'granularity' | 'temperature' | 'sources' | 'weights'>): MergeBy {
+  if (label === 'average' || label === 'group') return { kind: label };
+  if (score === null) {
+    const named = sources.map(({ task }, index) => [task, weights[0]?.[index] ?? 0] as const);
+    return { kind: 'explicit', weights: Object.fromEntries(named) };
+  }
+  if (label === 'best-source') return { kind: 'best-source', method: score };
+  const part = label.slice(score.length + 1);
+  return {
+    kind: 'score',
+    method: score,
+    granularity,
+    ...(temperature === null ? {} : { temperature }),
+    ...(part === '' || part === `per-${granularity}` ? {} : { part }),
+  };
 }

@@ -103,7 +103,13 @@ function collectContextValues(): string[] {
     },
   ];
   const wrong = { severity: 'error', code: '', message: '', remedy: '', file: 'deltaloom.json' } as const;
-  const snapshot = { ...makeSnapshot({ ...records, runs }), problems: [wrong] };
+  const [merge] = records.merges;
+  if (merge === undefined) throw new Error('There are no merges.');
+  const merges = [
+    ...records.merges,
+    { ...merge, id: 'absent', checkpoint: { ...merge.checkpoint, path: 'absent' } },
+  ];
+  const snapshot = { ...makeSnapshot({ ...records, runs, merges }), problems: [wrong] };
   const study = { directory: '/study', name: 'Two families', snapshot } as unknown as Study;
   const owners = [study, { ...study, directory: '/other' }].map((each) => ({
     study: each,

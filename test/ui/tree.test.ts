@@ -184,6 +184,18 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
     await expect.poll(() => page.getByRole('checkbox', { checked: true }).count()).toBe(0);
   });
 
+  it('makes the weights of a merge anew where they are gone', async () => {
+    const folderOf = path.join(folder, '.deltaloom', 'checkpoints', 'odd_one');
+    const [file] = (await readdir(folderOf)).filter((name) => name.includes('explicit'));
+    if (file === undefined) throw new Error('The merge has no weights.');
+    const before = await readFile(path.join(folderOf, file));
+    await rm(path.join(folderOf, file));
+    const gone = await below(/^odd_one/, /^Merge by chosen weights.*weights not on this machine/);
+    await workbench.chooseFromContextMenu(gone, 'Merge Again');
+    await below(/^odd_one/, /^Merge by chosen weights, adapter · 50% \w+ \+ 1 · now/);
+    expect(await readFile(path.join(folderOf, file))).toEqual(before);
+  });
+
   it('uses a checkpoint that is dropped on a task as its start', async () => {
     await workbench.runCommand('Notifications: Clear All Notifications');
     await (await below(/^movies/, /source, adapter/)).dragTo(workbench.treeItem(/^odd_one/));

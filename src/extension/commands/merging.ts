@@ -1,9 +1,10 @@
 import { DeltaloomError } from '../../core/errors.js';
+import { mergeAsRecorded } from '../../study/merge-choices.js';
 import { configuredTemperatures } from '../../study/temperatures.js';
 import { COMMANDS } from '../identifiers.js';
 import { STRINGS } from '../strings.js';
-import { formatMergeLabel } from '../tree/labels.js';
-import { checkKey, type CheckpointNode, type IndexedStudy } from '../tree/nodes.js';
+import { formatMerge, formatMergeLabel } from '../tree/labels.js';
+import { checkKey, type CheckpointNode, type IndexedStudy, type MergeNode } from '../tree/nodes.js';
 import type { CommandEnvironment, CommandTable } from './environment.js';
 import {
   collectMergeRules,
@@ -71,6 +72,17 @@ export function mergingCommands(environment: CommandEnvironment): CommandTable {
       const by = mergeSelectedByRule(rule, target, sources, temperature);
       return submitMerge(environment, owner, target, deltaName, by);
     },
+    [COMMANDS.mergeAgain]: async (first, others) => {
+      const rows = rowsOf(first, others).filter((row) => row.kind === 'merge');
+      const merges = rows.length > 0 ? rows : await pickOutdated(environment);
+      let job: string | undefined;
+      for (const { study, merge } of merges) {
+        const { target, deltaName } = merge.record;
+        const owner = ownerOf(environment, study.directory);
+        job = await submitMerge(environment, owner, target, deltaName, mergeAsRecorded(merge.record));
+      }
+      return job;
+    },
     [COMMANDS.clearChecked]: () => {
       environment.view.clearChecked();
       return Promise.resolve();
@@ -91,6 +103,26 @@ export async function submitMerge(
     { priority: 'interactive' },
   );
   return job.id;
+}
+
+/** One of the merges whose weights are not here, or are of sources that have changed. */
+async function pickOutdated({ view }: CommandEnvironment): Promise<Pick<MergeNode, 'study' | 'merge'>[]> {
+  const outdated = view
+    .indexed()
+    .flatMap(({ study, index }) => [...index.mergeById.values()].map((merge) => ({ study, merge })))
+    .filter(({ merge }) => merge.state !== 'done');
+  if (outdated.length === 0) throw new DeltaloomError('nothing-to-merge-again', STRINGS.merge.allHere);
+  const chosen = await pickOne(
+    outdated.map(({ study, merge }) => ({
+      label: `${merge.record.target}: ${formatMerge(merge.record)}`,
+      description: merge.record.deltaName,
+      detail: merge.reason ?? '',
+      value: { study, merge },
+    })),
+    { title: STRINGS.merge.again, placeholder: STRINGS.merge.which },
+    { askAlways: true },
+  );
+  return chosen === undefined ? [] : [chosen];
 }
 
 async function chooseRule(

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SCORE_METHOD_INFO } from '../../../src/core/methods.js';
+import { mergeAsRecorded } from '../../../src/study/merge-choices.js';
 import type { ScoreMatrix } from '../../../src/study/records.js';
 import type { MergeBy, WeightRequest } from '../../../src/study/merging/index.js';
 import { chooseWeights } from '../../../src/study/merging/index.js';
@@ -112,5 +113,29 @@ describe('chooseWeights', () => {
     expect(() => chooseWeights(request({ kind: 'group' }, { groups: { g: ['a'] } }))).toThrow(
       /no other task/,
     );
+  });
+
+  it('makes a choice that its record gives back', () => {
+    const part = 'decoder.block.0';
+    const choices: MergeBy[] = [
+      { kind: 'average' },
+      { kind: 'group' },
+      { kind: 'best-source', method: 'hidden-cosine' },
+      { kind: 'explicit', weights: { b: 0.25, c: 0.75 } },
+      { ...byBlock, temperature: 3 },
+      { ...byBlock, part, temperature: 0.5 },
+      { kind: 'score', method: 'loss', granularity: 'model', temperature: 0.2 },
+    ];
+    for (const by of choices) {
+      const { weights, sources, ...chosen } = chooseWeights(
+        request(by, { matrix: blocks, groups: { all: ['a', 'b'] } }),
+      );
+      const record = {
+        ...chosen,
+        sources: sources.map((task) => ({ task, id: task, sha256: '0'.repeat(64) })),
+        weights: weights.map((one) => [...one.weights]),
+      };
+      expect(mergeAsRecorded(record)).toEqual(by);
+    }
   });
 });
