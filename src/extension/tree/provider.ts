@@ -23,6 +23,7 @@ import {
   renewed,
   type Arrangement,
   type IndexedStudy,
+  type JobNode,
   type ProblemsNode,
   type TaskNode,
   type TreeNode,
@@ -53,12 +54,14 @@ export class StudyTree implements TreeDataProvider<TreeNode>, Disposable {
   readonly onDidChangeTreeData = this.changed.event;
   /** The task rows that VS Code holds, by their ids: only the very object can be refreshed. */
   private readonly tasks = new Map<string, TaskNode>();
+  private readonly jobs = new Map<string, JobNode>();
 
   constructor(private readonly source: TreeSource) {}
 
   /** Everything: rows came, went or changed places. */
   refresh(): void {
     this.tasks.clear();
+    this.jobs.clear();
     this.changed.fire(undefined);
   }
 
@@ -70,13 +73,25 @@ export class StudyTree implements TreeDataProvider<TreeNode>, Disposable {
     if (concerned.length > 0) this.changed.fire(concerned);
   }
 
+  /**
+   * The rows of these jobs alone. What runs tells of itself several times a second: were its task opened anew each time, a menu that
+   * is open on the row would soon be about a row that is gone.
+   */
+  refreshJobs(ids: ReadonlySet<string>): void {
+    const concerned = [...this.jobs.values()].filter(({ job }) => ids.has(job.id));
+    if (concerned.length > 0) this.changed.fire(concerned);
+  }
+
   getChildren(node?: TreeNode): TreeNode[] {
     const { studies, jobs, arrangement } = this.source;
     const children =
       node === undefined
         ? collectRoots(studies(), arrangement())
         : collectChildren(this.renewed(node), jobs(), arrangement());
-    for (const child of children) if (child.kind === 'task') this.tasks.set(nodeId(child), child);
+    for (const child of children) {
+      if (child.kind === 'task') this.tasks.set(nodeId(child), child);
+      if (child.kind === 'job') this.jobs.set(nodeId(child), child);
+    }
     return children;
   }
 

@@ -40,6 +40,8 @@ export class StudyView implements Disposable {
   private readonly drawn = new Map<string, Drawing>();
   /** Tasks whose jobs have changed since the tree was drawn, by study. */
   private readonly touched = new Map<string, Set<string>>();
+  /** Jobs that have only gone on since. */
+  private readonly advanced = new Set<string>();
   private readonly jobsSeen = new Map<string, JobView>();
 
   constructor(
@@ -196,21 +198,26 @@ export class StudyView implements Disposable {
   private refreshSoon(job: JobView): void {
     const before = this.jobsSeen.get(job.id);
     this.jobsSeen.set(job.id, job);
-    const tasks = this.touched.get(job.study) ?? new Set();
-    this.touched.set(job.study, tasks);
-    // While it runs only the task at work looks different, and the one before it.
-    const concerned =
-      before?.state === job.state
-        ? [before.progress?.task, job.progress?.task]
-        : [...tasksOfJob(job), before?.progress?.task, job.progress?.task];
-    for (const task of concerned) if (task !== undefined) tasks.add(task);
+    if (before?.state === job.state && before.progress?.task === job.progress?.task) {
+      this.advanced.add(job.id);
+    } else {
+      const tasks = this.touched.get(job.study) ?? new Set();
+      this.touched.set(job.study, tasks);
+      // While it runs only the task at work looks different, and the one before it.
+      const concerned = before?.state === job.state ? [] : tasksOfJob(job);
+      for (const task of [...concerned, before?.progress?.task, job.progress?.task]) {
+        if (task !== undefined) tasks.add(task);
+      }
+    }
     this.pending ??= setTimeout(() => {
       this.pending = undefined;
       const running = this.jobs.unfinished.length;
       this.view.badge =
         running === 0 ? undefined : { value: running, tooltip: STRINGS.tree.running(running) };
       for (const [directory, names] of this.touched) this.tree.refreshTasks(directory, names);
+      this.tree.refreshJobs(this.advanced);
       this.touched.clear();
+      this.advanced.clear();
     }, REFRESH_MS);
   }
 
