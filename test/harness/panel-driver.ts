@@ -125,7 +125,7 @@ export class PanelDriver {
     await keyboard.press('Home');
     for (let i = 0; i < row; i++) await keyboard.press('ArrowDown');
     for (let i = 0; i < column; i++) await keyboard.press('ArrowRight');
-    return this.page.locator('heatmap-picture .readout').innerText();
+    return settledText(this.page.locator('heatmap-picture .readout'));
   }
 
   /** The row of the first table whose head is this, cell by cell, head left out. */
@@ -156,5 +156,15 @@ export class PanelDriver {
       if (Date.now() > end) throw new Error(`Never seen: ${what}.`);
       await this.bench.page.waitForTimeout(100);
     }
+  }
+}
+
+/** What it says when it has stopped changing: a page in a frame answers the mouse a moment later. */
+export async function settledText(locator: Locator): Promise<string> {
+  for (let before = await locator.innerText(); ;) {
+    await locator.page().waitForTimeout(200);
+    const now = await locator.innerText();
+    if (now === before) return now;
+    before = now;
   }
 }

@@ -97,7 +97,7 @@ describe.skipIf(findChromium() === undefined)('panel pages', () => {
     await page.keyboard.press('ArrowDown');
     await page.keyboard.press('ArrowRight');
     const said = page.locator('.readout[role="status"]').first();
-    expect(await said.innerText()).toMatch(/\d/);
+    await expect.poll(() => said.innerText()).toMatch(/\d/);
     for (const canvas of await page.locator('canvas').all()) {
       expect(await canvas.evaluate((element) => element.closest('[aria-hidden="true"]') !== null)).toBe(true);
     }
@@ -186,8 +186,8 @@ describe.skipIf(findChromium() === undefined)('panel pages', () => {
     const rows = () => page.locator('tbody tr').count();
     await push(curve(2));
     await page.locator('h2 small', { hasText: '1 still running' }).waitFor();
-    expect(await page.locator('thead').innerText()).toContain('being tuned');
-    expect(await rows()).toBe(2);
+    await expect.poll(() => page.locator('thead').innerText()).toContain('being tuned');
+    await expect.poll(rows).toBe(2);
     await push(curve(4));
     await expect.poll(rows).toBe(4);
     await push({ type: 'study', study: viewOf(study) });

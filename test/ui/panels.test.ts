@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { averagingWeights } from '../../src/core/averaging-weights.js';
 import type { ScoreMatrix } from '../../src/study/records.js';
 import { findChromium } from '../harness/chromium.js';
-import { PanelDriver } from '../harness/panel-driver.js';
+import { PanelDriver, settledText } from '../harness/panel-driver.js';
 import { THEMES, Workbench, type ThemeName } from '../harness/workbench.js';
 import { beginRepository, commitAllIn, deltaloomIn, gitIn } from '../support/commands.js';
 import { exampleStudy, matrixFile, writeJson, writeStudy, writeTasks } from '../support/example-study.js';
@@ -103,7 +103,7 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
     await bench.page.keyboard.press('Home');
     for (let i = 0; i < down; i++) await bench.page.keyboard.press('ArrowDown');
     for (let i = 0; i < right; i++) await bench.page.keyboard.press('ArrowRight');
-    return panel.locator('heatmap-picture .readout').innerText();
+    return settledText(panel.locator('heatmap-picture .readout'));
   }
 
   it('opens beside the source file and reads out value, rank and weight of a cell', async () => {

@@ -2,11 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { Locator } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mergeRecordSchema, runRecordSchema, scoreMatrixSchema } from '../../src/study/records.js';
 import { findChromium } from '../harness/chromium.js';
-import { PanelDriver } from '../harness/panel-driver.js';
+import { PanelDriver, settledText } from '../harness/panel-driver.js';
 import { PROJECT_ROOT, Workbench } from '../harness/workbench.js';
 import { deltaloomIn, gitIn } from '../support/commands.js';
 
@@ -257,7 +256,7 @@ describe.skipIf(findChromium() === undefined)(
       const points = () => panel.page.locator('tbody tr').count();
       const some = await points();
       await expect.poll(points).toBeGreaterThan(some);
-      expect(await panel.page.locator('h2 small').count()).toBe(1);
+      await expect.poll(() => panel.page.locator('h2 small').count()).toBe(1);
       // One seed after the other.
       await expect.poll(added, { timeout: 120_000 }).toHaveLength(seeds.length);
       await panel.page.locator('h2 small').waitFor({ state: 'detached' });
@@ -338,7 +337,7 @@ describe.skipIf(findChromium() === undefined)(
       for (const [i, tab] of tabs.entries()) {
         const after = await looks(tab);
         if (i > 0) expect(after).toEqual(before[i]);
-        else expect(await temperature()).toBe(last);
+        else await expect.poll(temperature).toBe(last);
       }
       await bench.screenshot('journey-reloaded');
     });
@@ -355,13 +354,3 @@ describe.skipIf(findChromium() === undefined)(
     });
   },
 );
-
-/** What it says when it has stopped changing: a page in a frame answers the mouse a moment later. */
-async function settledText(locator: Locator): Promise<string> {
-  for (let before = await locator.innerText(); ;) {
-    await locator.page().waitForTimeout(200);
-    const now = await locator.innerText();
-    if (now === before) return now;
-    before = now;
-  }
-}

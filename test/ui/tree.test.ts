@@ -255,7 +255,7 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
     await workbench.chooseFromContextMenu(await below(/^odd_one/, started), /^Delete/);
     await dialog.getByRole('button', { name: 'Delete for Good' }).click();
     await expect.poll(() => workbench.findRowBelow(/^odd_one/, started)).toBeUndefined();
-    expect(await filesOfRun()).toEqual([]);
+    await expect.poll(filesOfRun).toEqual([]);
     await below(/^odd_one/, /source, adapter/);
   });
 
