@@ -196,6 +196,24 @@ describe.skipIf(findChromium() === undefined)('panel pages', () => {
     await page.close();
   });
 
+  it('tells beside the merge of the tuning that starts from it, and of no other', async () => {
+    const page = await open('weights');
+    const push = (job: { id: string; kind: string; merge: string | null; text: string }) => {
+      const message: HostMessage = {
+        type: 'job',
+        job: { ...job, title: job.text, state: 'done', fraction: 1, target: 'compare_00' },
+      };
+      return page.evaluate((posted) => window.postMessage(posted, '*'), message);
+    };
+    const told = () => page.locator('.merge .job').allInnerTexts();
+    await push({ id: '1', kind: 'tune', merge: null, text: 'Tuned from random.' });
+    await push({ id: '2', kind: 'merge', merge: 'merges/x.json', text: 'Merged.' });
+    await expect.poll(told).toEqual(['✓ Merged.']);
+    await push({ id: '3', kind: 'tune', merge: 'merges/x.json', text: 'Tuned from it.' });
+    await expect.poll(told).toEqual(['✓ Merged.', '✓ Tuned from it.']);
+    await page.close();
+  });
+
   it('asks for scores where there are none, and says so', async () => {
     const { page, requests } = await browser.open({ kind: 'heatmap', study: { ...study, matrices: [] } });
     await page.getByRole('heading', { name: 'No scores yet' }).waitFor();

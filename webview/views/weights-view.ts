@@ -227,12 +227,12 @@ function mergeControl(
   temperature: number,
 ): TemplateResult {
   const whole = summary.granularity === 'model';
-  const last = (kind: string) =>
-    [...store.jobs.values()]
-      .filter((candidate) => candidate.kind === kind && candidate.target === target)
-      .at(-1);
-  const job = last('merge');
-  const tuning = last('tune');
+  const jobs = [...store.jobs.values()].filter((candidate) => candidate.target === target);
+  const job = jobs.filter(({ kind }) => kind === 'merge').at(-1);
+  // Other tunings of the target have nothing to do with what is weighed here.
+  const tuning = jobs
+    .filter(({ kind, merge: start }) => kind === 'tune' && start !== null && start === job?.merge)
+    .at(-1);
   const busy = job !== undefined && isBusy(job);
   const merge = (named: string | undefined) => () => {
     void store

@@ -153,7 +153,7 @@ const job = z.object({
   fraction: z.number().nullable(),
   /** The one task it is for; null: several, or none. */
   target: z.string().nullable(),
-  /** The record that a merge wrote or found; null before, and of other jobs. */
+  /** The record that a merge wrote or found, or from which a tuning starts; null before, and of other jobs. */
   merge: z.string().nullable(),
 });
 export type JobStatus = z.infer<typeof job>;

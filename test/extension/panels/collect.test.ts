@@ -16,6 +16,7 @@ const commit = 'a'.repeat(40);
 const study = exampleStudy({ tasks: 4, methods: ['loss'], blocks: 1, commit });
 
 describe('a job as a panel tells of it', () => {
+  const random = { kind: 'random' };
   const merge = {
     id: 'job',
     study: '/study',
@@ -38,8 +39,17 @@ describe('a job as a panel tells of it', () => {
   });
 
   it('is for a task when it tunes one only', () => {
-    const tune = (tasks: string[]) => ({ ...merge, request: { kind: 'tune', tasks } }) as unknown as JobView;
+    const tune = (tasks: string[]) =>
+      ({ ...merge, request: { kind: 'tune', tasks, initialisation: random } }) as unknown as JobView;
     expect([['a'], ['a', 'b'], []].map((tasks) => jobStatus(tune(tasks)).target)).toEqual(['a', null, null]);
+  });
+
+  it('names the merge that a tuning starts from, as the merge did', () => {
+    const request = { kind: 'tune', tasks: ['a'], initialisation: { kind: 'merge', id: 'x' } };
+    const tuning = { ...merge, request } as unknown as JobView;
+    expect(jobStatus(tuning).merge).toBe('.deltaloom/merges/a/x.json');
+    const other = { ...merge, request: { ...request, initialisation: random } } as unknown as JobView;
+    expect(jobStatus(other).merge).toBeNull();
   });
 });
 
