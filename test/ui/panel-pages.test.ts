@@ -214,6 +214,18 @@ describe.skipIf(findChromium() === undefined)('panel pages', () => {
     await page.close();
   });
 
+  it('names the commit of what was computed, and offers to open it where it is known', async () => {
+    const commit = 'c'.repeat(40);
+    const computed = exampleStudy({ tasks: 4, methods: ['loss'], commit });
+    for (const commits of [[], [{ hash: commit, author: 'Ada', date: '2026-01-01', subject: 'Begin' }]]) {
+      const { page } = await browser.open({ kind: 'heatmap', study: computed, commits });
+      const line = page.locator('.provenance', { hasText: `Computed at ${commit.slice(0, 7)}` });
+      await line.waitFor();
+      expect(await line.locator('a').count()).toBe(commits.length);
+      await page.close();
+    }
+  });
+
   it('asks for scores where there are none, and says so', async () => {
     const { page, requests } = await browser.open({ kind: 'heatmap', study: { ...study, matrices: [] } });
     await page.getByRole('heading', { name: 'No scores yet' }).waitFor();

@@ -248,7 +248,8 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
     await panel.getByRole('button', { name: 'Table' }).first().click();
     const row = panel.locator('tbody tr', { hasText: 'count_04' }).first();
     const weight = weightsOf(second.matrices[0], target, 0.1).get('count_04') ?? 0;
-    expect((await row.locator('td').allInnerTexts())[1]).toBe(weight.toFixed(4));
+    // Until the table is drawn, the first row of that name is one of the methods side by side.
+    await expect.poll(async () => (await row.locator('td').allInnerTexts())[1]).toBe(weight.toFixed(4));
     const told = JSON.parse(
       deltaloomIn(folder, 'weights', '--target', target, '--method', 'loss', '--json'),
     ) as { sources: string[]; weights: number[][] };

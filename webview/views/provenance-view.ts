@@ -8,12 +8,15 @@ export function provenanceLine(store: Store, provenances: readonly ProvenanceVie
   const latest = latestProvenance(provenances);
   if (latest === null) return html``;
   const commits = new Set(provenances.flatMap(({ commit }) => commit ?? [])).size;
-  const { commit, subject } = latest;
+  const { commit, subject, author } = latest;
   return html`<p class="provenance">
     ${provenanceText(latest)}${
       commits > 1 ? `; parts of it at ${commits - 1} other ${commits === 2 ? 'commit' : 'commits'}` : ''
     }.
-    ${commit === null ? nothing : commitLink(store, commit, subject ?? '')}
+    ${
+      // Whose author isn't known is a commit of another repository: there is nothing to open.
+      commit === null || author === null ? nothing : commitLink(store, commit, subject ?? '')
+    }
   </p>`;
 }
 
