@@ -1,10 +1,10 @@
-import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { makeLargeRecords, writeStudy, writeTinyBackbone } from '../test/extension/make-study.js';
 import { runInHost } from '../test/harness/run-inhost.js';
 import { PROJECT_ROOT } from '../test/harness/workbench.js';
+import { writeSampleStudy } from '../test/support/commands.js';
 
 /** How long the extension takes and how long it holds the extension host, in a real VS Code: `npm run bench:extension`. */
 
@@ -20,15 +20,7 @@ const large = path.join(temporary, 'large');
 const empty = path.join(temporary, 'empty');
 try {
   await mkdir(empty);
-  const made = spawnSync(
-    process.execPath,
-    ['--import', 'tsx', 'scripts/sample-history.ts', '--out', sample],
-    {
-      cwd: PROJECT_ROOT,
-      stdio: 'inherit',
-    },
-  );
-  if (made.status !== 0) throw new Error('The sample study could not be prepared; the message is above.');
+  writeSampleStudy(sample);
   await writeTinyBackbone(PROJECT_ROOT, large);
   const records = makeLargeRecords(40, 50);
   // With learning curves as long as real ones.

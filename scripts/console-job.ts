@@ -63,6 +63,7 @@ export async function tellFailure(main: () => Promise<void>): Promise<void> {
   try {
     await main();
   } catch (error) {
+    if (process.env['DELTALOOM_DEBUG'] !== undefined) console.error(error);
     console.error(asDeltaloomError(error).line);
     process.exitCode = 1;
   }

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { FrameLocator } from 'playwright-core';
 import type { PanelKind } from '../src/extension/panels/messages.js';
 import { PROJECT_ROOT, THEMES, Workbench, type ThemeName } from '../test/harness/workbench.js';
-import { gitIn } from '../test/support/commands.js';
+import { gitIn, writeSampleStudy } from '../test/support/commands.js';
 import { exampleStudy, writeJson, writeStudy, writeTasks } from '../test/support/example-study.js';
 import { argument } from './console-job.js';
 
@@ -148,9 +148,7 @@ const themes = (Object.keys(THEMES) as ThemeName[]).filter(
 execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: PROJECT_ROOT, stdio: 'inherit' });
 const folder = await mkdtemp(path.join(os.tmpdir(), 'deltaloom-views-'));
 const sampleFolder = path.join(folder, 'sample');
-execFileSync(process.execPath, ['--import', 'tsx', 'scripts/sample-history.ts', '--out', sampleFolder], {
-  cwd: PROJECT_ROOT,
-});
+writeSampleStudy(sampleFolder);
 const log = gitIn(sampleFolder, 'log', '--format=%H %s').split('\n');
 const targetRuns = (await readdir(path.join(sampleFolder, '.deltaloom', 'runs', 'film_reviews')))
   .sort()

@@ -4,7 +4,9 @@ import { DeltaloomError } from '../src/core/errors.js';
 import type { Granularity, ScoreMethod } from '../src/core/methods.js';
 import { studySchema, type StudyConfiguration } from '../src/study/configuration.js';
 import type { JobRequest } from '../src/study/jobs.js';
+import { RECORD_FOLDERS } from '../src/study/history.js';
 import { mergeChoices } from '../src/study/merge-choices.js';
+import { DATA_FOLDER } from '../src/study/paths.js';
 import { runRecordSchema, scoreMatrixSchema } from '../src/study/records.js';
 import { argument, ConsoleJobs, flag, tellFailure } from './console-job.js';
 import { SAMPLE, SampleRepository } from './sample-repository.js';
@@ -21,13 +23,14 @@ import { SAMPLE, SampleRepository } from './sample-repository.js';
  * that the records name.
  */
 const DELTA = 'adapter';
-const RECORDS = '.deltaloom';
-const RECORD_FOLDERS = ['runs', 'scores', 'merges'];
+const CHECKPOINTS = join(DATA_FOLDER, 'checkpoints');
 /** What the temperature of EL2N was before it was changed. */
 const EARLIER_EL2N = 0.35;
 
 interface Stage {
   readonly message: string;
+  /** A file of the sample that changes with it. */
+  readonly file?: string;
   readonly jobs: (configuration: StudyConfiguration) => readonly JobRequest[];
 }
 
@@ -37,7 +40,11 @@ const STAGES = {
   loss: { message: 'Score by loss', jobs: () => [score(['loss'])] },
   el2n: { message: 'Score by EL2N', jobs: () => [score(['el2n'])] },
   grand: { message: 'Score by GraNd', jobs: () => [score(['grand'])] },
-  temperature: { message: `Sharpen the temperature of EL2N (it was ${EARLIER_EL2N})`, jobs: () => [] },
+  temperature: {
+    message: `Sharpen the temperature of EL2N (it was ${EARLIER_EL2N})`,
+    file: 'deltaloom.json',
+    jobs: () => [],
+  },
   random: {
     message: 'Tune the targets from random initialisation',
     jobs: (study) => [tune(study, 'target')],
@@ -72,7 +79,7 @@ async function main(): Promise<void> {
   }
   const repository = new SampleRepository(directory);
   await repository.begin();
-  for (const part of ['tasks', 'backbone', join(RECORDS, '.gitignore')]) await repository.copy(part);
+  for (const part of ['tasks', 'backbone', join(DATA_FOLDER, '.gitignore')]) await repository.copy(part);
   await writeFile(join(directory, 'deltaloom.json'), await earlierConfiguration());
   await writeFile(join(directory, '.gitattributes'), '* -text\n');
   await repository.commit('Begin the study: sixteen tasks in four families');
@@ -82,7 +89,7 @@ async function main(): Promise<void> {
   } else {
     await recreate(repository);
     // Git ignores them there, as in any study.
-    await repository.copy(join(RECORDS, 'checkpoints'));
+    await repository.copy(CHECKPOINTS);
   }
   console.log(`${repository.commits} commits in ${directory}`);
 }
@@ -90,13 +97,13 @@ async function main(): Promise<void> {
 async function recreate(repository: SampleRepository): Promise<void> {
   const files: string[] = [];
   for (const folder of RECORD_FOLDERS) {
-    for (const name of await readdir(join(SAMPLE, RECORDS, folder), { recursive: true })) {
-      if (name.endsWith('.json')) files.push(join(RECORDS, folder, name));
+    for (const name of await readdir(join(SAMPLE, folder), { recursive: true })) {
+      if (name.endsWith('.json')) files.push(join(folder, name));
     }
   }
   const records = await Promise.all(files.map((file) => readRecord(SAMPLE, file)));
-  for (const [name, { message }] of stages()) {
-    if (name === 'temperature') await repository.copy('deltaloom.json');
+  for (const [name, { message, file: changed }] of stages()) {
+    if (changed !== undefined) await repository.copy(changed);
     const brought = records.filter(({ stage }) => stage === name);
     for (const { file } of brought) await repository.copy(file);
     await repository.commit(message, latest(brought));
@@ -110,9 +117,9 @@ async function compute(repository: SampleRepository): Promise<void> {
   const jobs = new ConsoleJobs(Number(argument('threads') ?? 1));
   try {
     for (const [name, stage] of stages()) {
-      if (name === 'temperature') await repository.copy('deltaloom.json');
+      if (stage.file !== undefined) await repository.copy(stage.file);
       for (const request of stage.jobs(study)) await jobs.run(directory, request);
-      const files = (await repository.uncommitted()).filter((file) => file.startsWith(`${RECORDS}/`));
+      const files = (await repository.uncommitted()).filter((file) => file.startsWith(`${DATA_FOLDER}/`));
       const brought = await Promise.all(files.map((file) => readRecord(directory, file)));
       const strange = brought.find((record) => record.stage !== name);
       if (strange !== undefined) {
@@ -130,13 +137,13 @@ async function compute(repository: SampleRepository): Promise<void> {
 
 /** Puts what was computed where the sample keeps it: the records, and of the weights those of the sources. */
 async function replaceRecords(directory: string): Promise<void> {
-  for (const folder of [...RECORD_FOLDERS, 'checkpoints']) {
-    await rm(join(SAMPLE, RECORDS, folder), { recursive: true, force: true });
+  for (const folder of [...RECORD_FOLDERS, CHECKPOINTS]) {
+    await rm(join(SAMPLE, folder), { recursive: true, force: true });
   }
   for (const folder of RECORD_FOLDERS) {
-    await cp(join(directory, RECORDS, folder), join(SAMPLE, RECORDS, folder), { recursive: true });
+    await cp(join(directory, folder), join(SAMPLE, folder), { recursive: true });
   }
-  const runs = join(directory, RECORDS, 'runs');
+  const runs = join(directory, DATA_FOLDER, 'runs');
   for (const name of await readdir(runs, { recursive: true })) {
     if (!name.endsWith('.json')) continue;
     const { role, checkpoint } = runRecordSchema.parse(JSON.parse(await readFile(join(runs, name), 'utf8')));

@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { PanelDriver } from '../test/harness/panel-driver.js';
 import { PROJECT_ROOT, Workbench } from '../test/harness/workbench.js';
+import { writeSampleStudy } from '../test/support/commands.js';
 
 /** Makes the README's pictures from the sample study in a real VS Code: `npx tsx scripts/screenshots.ts`. */
 
@@ -12,10 +13,7 @@ const images = path.join(PROJECT_ROOT, 'docs', 'images');
 await mkdir(images, { recursive: true });
 const temporary = await mkdtemp(path.join(os.tmpdir(), 'deltaloom-pictures-'));
 const study = path.join(temporary, 'sample-study');
-execFileSync(process.execPath, ['--import', 'tsx', 'scripts/sample-history.ts', '--out', study], {
-  cwd: PROJECT_ROOT,
-  stdio: 'inherit',
-});
+writeSampleStudy(study);
 
 const workbench = await Workbench.launch({
   folder: study,

@@ -10,10 +10,11 @@ import { argument, ConsoleJobs, tellFailure } from './console-job.js';
 async function main(): Promise<void> {
   const study = resolve(argument('study') ?? '.');
   const request = jobRequestSchema.parse(JSON.parse(argument('job') ?? 'null'));
-  const jobs = new ConsoleJobs(Number(argument('threads') ?? 1), `${basename(study)}: `);
+  const prefix = `${basename(study)}: `;
+  const jobs = new ConsoleJobs(Number(argument('threads') ?? 1), prefix);
   try {
     const { summary } = await jobs.run(study, request);
-    console.log(`${basename(study)}: ${summary}`);
+    console.log(`${prefix}${summary}`);
   } finally {
     await jobs.close();
   }

@@ -2,6 +2,7 @@ import { hasEnded, type JobView } from '../runtime/protocol.js';
 import { CONTEXT_KEYS, type ContextKey } from './identifiers.js';
 import type { RuntimeState } from './services.js';
 import type { Arrangement, IndexedStudy } from './tree/nodes.js';
+import { outdatedMerges } from './tree/study-index.js';
 
 /** What the `when` clauses of package.json are decided by. */
 export interface Situation {
@@ -52,6 +53,7 @@ export function collectContext(situation: Situation, stepsDone: ReadonlySet<stri
     [CONTEXT_KEYS.hasCheckpoints]: some(({ index }) => index.checkpointById.size > 0),
     [CONTEXT_KEYS.hasScores]: some(({ study }) => study.snapshot.matrices.length > 0),
     [CONTEXT_KEYS.hasMerges]: some(({ index }) => index.mergeById.size > 0),
+    [CONTEXT_KEYS.canMergeAgain]: some(({ index }) => outdatedMerges(index).length > 0),
     [CONTEXT_KEYS.hasResults]: some(({ study }) =>
       study.snapshot.runs.some((run) => run.role === 'target' && run.status === 'done'),
     ),

@@ -59,6 +59,7 @@ export const CONTEXT_KEYS = {
   hasCheckpoints: 'deltaloom.hasCheckpoints',
   hasScores: 'deltaloom.hasScores',
   hasMerges: 'deltaloom.hasMerges',
+  canMergeAgain: 'deltaloom.canMergeAgain',
   hasResults: 'deltaloom.hasResults',
   /** Steps of the walkthrough. */
   openedOnce: 'deltaloom.openedOnce',

@@ -31,6 +31,7 @@ export const STRINGS = {
         ? counted(count, 'seed')
         : `± ${(100 * deviation).toFixed(1)} over ${counted(count, 'seed')}`,
     seed: (seed: number) => `seed ${seed}`,
+    seedsHeads: ['Seed', 'Result'],
     staleBecause: (reason: string) => `Stale: ${reason}.`,
     tuneAgain: 'Tune again to bring it up to date.',
     mergeAgain: 'Merge again to bring it up to date.',
@@ -130,9 +131,9 @@ export const STRINGS = {
   },
   merge: {
     title: 'Merge',
-    again: 'Merge Again',
-    which: 'Which merge?',
-    allHere:
+    againTitle: 'Merge Again',
+    again: 'Which merge? Its weights are not on this machine, or its sources have changed.',
+    noneAgain:
       'The weights of every merge are on this machine, and none is stale: there is nothing to merge again.',
     target: 'Merge for which task?',
     delta: 'Which delta?',

@@ -46,7 +46,9 @@ export async function proposeCommit(
   if (obstacle !== null) throw obstacle;
   const changes = await recordChanges(git, state);
   if (changes.length === 0) throw await nothingToCommit(git, state);
-  const words = await describe(studyDirectory, changes, (file) => committedText(git, state, file));
+  const words = await describe(studyDirectory, changes, (file) =>
+    git.raw(['show', `HEAD:${inRepository(state, file)}`]),
+  );
   return {
     changes,
     weights: await uncommittedWeights(git, state),
@@ -152,13 +154,7 @@ async function describe(
 ): Promise<string[]> {
   const present = changes.filter(({ change }) => change !== 'deleted');
   const contents = await Promise.all(
-    present.map(async ({ path: file }): Promise<unknown> => {
-      try {
-        return JSON.parse(await readFile(path.join(studyDirectory, file), 'utf8'));
-      } catch {
-        return undefined;
-      }
-    }),
+    present.map(({ path: file }) => jsonOf(readFile(path.join(studyDirectory, file), 'utf8'))),
   );
   const runs = contents.flatMap((json) => runRecordSchema.safeParse(json).data ?? []);
   const merges = contents.flatMap((json) => mergeRecordSchema.safeParse(json).data ?? []);
@@ -177,8 +173,13 @@ async function describe(
       present.map(async ({ path: file, change }, index) => {
         const { data: matrix } = scoreMatrixSchema.safeParse(contents[index]);
         if (matrix === undefined) return [];
-        const before = change === 'added' ? undefined : parseMatrix(await committed(file));
-        return [{ method: matrix.method, targets: changedTargets(before, matrix) }];
+        const before = change === 'added' ? null : await jsonOf(committed(file));
+        return [
+          {
+            method: matrix.method,
+            targets: changedTargets(scoreMatrixSchema.safeParse(before).data, matrix),
+          },
+        ];
       }),
     )
   ).flat();
@@ -235,16 +236,13 @@ function changedTargets(before: ScoreMatrix | undefined, now: ScoreMatrix): read
   return changed.length > 0 ? changed : now.targets;
 }
 
-function parseMatrix(text: string): ScoreMatrix | undefined {
+/** undefined where it can't be read or is no JSON. */
+async function jsonOf(reading: Promise<string>): Promise<unknown> {
   try {
-    return scoreMatrixSchema.safeParse(JSON.parse(text)).data;
+    return JSON.parse(await reading);
   } catch {
     return undefined;
   }
-}
-
-async function committedText(git: SimpleGit, state: RepositoryState, file: string): Promise<string> {
-  return git.raw(['show', `HEAD:${inRepository(state, file)}`]).catch(() => '');
 }
 
 /** Mean gains over random of the tables that the commit changes. */

@@ -32,10 +32,11 @@ const { contributes } = JSON.parse(readFileSync(file, 'utf8')) as Manifest;
 
 const EMPTY: MadeStudy = { tasks: TASKS, runs: [], merges: [], matrices: [] };
 
-function indexed(records: MadeStudy, directory = '/study'): IndexedStudy {
+/** @param onDisk those whose weights are there */
+function indexed(records: MadeStudy, directory = '/study', onDisk = records): IndexedStudy {
   const snapshot = makeSnapshot(records, directory);
   const study = { directory, name: 'Two families', snapshot } as unknown as Study;
-  return { study, index: collectStudyIndex(snapshot, weightsOnDisk(records)) };
+  return { study, index: collectStudyIndex(snapshot, weightsOnDisk(onDisk)) };
 }
 
 interface Case extends Partial<Situation> {
@@ -188,6 +189,16 @@ describe('the command palette', () => {
       arrangement: { filter: 'x', sort: 'name' },
     });
     expect(some.filter((command) => !busy.includes(command))).toEqual([]);
+  });
+
+  it('offers to merge again only where the weights of a merge are gone or it is stale', () => {
+    const records = makeRecords();
+    expect(palette({ studies: [indexed(records)] })).not.toContain('mergeAgain');
+    const [merge] = records.merges;
+    if (merge === undefined) throw new Error('There are no merges.');
+    const gone = { ...merge, checkpoint: { ...merge.checkpoint, path: 'gone' } };
+    const studies = [indexed({ ...records, merges: [gone] }, '/study', records)];
+    expect(palette({ studies })).toContain('mergeAgain');
   });
 
   it('offers in an untrusted workspace nothing that computes, writes or runs git', () => {

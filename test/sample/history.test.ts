@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -7,9 +6,7 @@ import { matrixPath, mergeRecordPath, runRecordPath } from '../../src/study/path
 import { readSnapshot, type StudySnapshot } from '../../src/study/snapshot.js';
 import { staleRecords } from '../../src/study/staleness.js';
 import { StudyFiles } from '../../src/study/study-files.js';
-import { gitIn } from '../support/commands.js';
-
-const project = path.resolve(import.meta.dirname, '..', '..');
+import { gitIn, writeSampleStudy } from '../support/commands.js';
 
 /** The records of the sample name commits of a repository that is made from them: each must be the one it was computed at. */
 describe('the history of the sample study', () => {
@@ -20,10 +17,7 @@ describe('the history of the sample study', () => {
   beforeAll(async () => {
     folder = await mkdtemp(path.join(tmpdir(), 'deltaloom-history-'));
     study = path.join(folder, 'sample');
-    execFileSync(process.execPath, ['--import', 'tsx', 'scripts/sample-history.ts', '--out', study], {
-      cwd: project,
-      stdio: 'pipe',
-    });
+    writeSampleStudy(study);
     snapshot = await readSnapshot(study);
   }, 120_000);
 

@@ -3,7 +3,8 @@ import path from 'node:path';
 
 /** Programs that tests ask in a folder, for what they print. What goes wrong is thrown with what they said. */
 
-const CLI = path.resolve(import.meta.dirname, '..', '..', 'dist', 'cli.js');
+const PROJECT_ROOT = path.resolve(import.meta.dirname, '..', '..');
+const CLI = path.join(PROJECT_ROOT, 'dist', 'cli.js');
 
 export function gitIn(folder: string, ...args: string[]): string {
   return printed(folder, 'git', args);
@@ -21,6 +22,12 @@ export function commitAllIn(folder: string, message: string): string {
   gitIn(folder, 'add', '--all', '.');
   gitIn(folder, 'commit', '--quiet', '--message', message);
   return gitIn(folder, 'rev-parse', 'HEAD');
+}
+
+/** The sample study with its records as a git repository of its own, in a folder that is new or empty. */
+export function writeSampleStudy(folder: string): void {
+  const script = path.join('scripts', 'sample-history.ts');
+  printed(PROJECT_ROOT, process.execPath, ['--import', 'tsx', script, '--out', folder]);
 }
 
 /** The built command line. */

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -6,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mergeRecordSchema, runRecordSchema, scoreMatrixSchema } from '../../src/study/records.js';
 import { findChromium } from '../harness/chromium.js';
 import { PanelDriver, settledText } from '../harness/panel-driver.js';
-import { PROJECT_ROOT, Workbench } from '../harness/workbench.js';
-import { deltaloomIn, gitIn } from '../support/commands.js';
+import { Workbench } from '../harness/workbench.js';
+import { deltaloomIn, gitIn, writeSampleStudy } from '../support/commands.js';
 
 /**
  * What somebody does who opens the sample study with its history: looks at heatmaps beside the code, goes back in time, drags
@@ -31,10 +30,7 @@ describe.skipIf(findChromium() === undefined)(
     beforeAll(async () => {
       folder = await mkdtemp(path.join(tmpdir(), 'deltaloom-journey-'));
       study = path.join(folder, 'sample');
-      execFileSync(process.execPath, ['--import', 'tsx', 'scripts/sample-history.ts', '--out', study], {
-        cwd: PROJECT_ROOT,
-        stdio: 'pipe',
-      });
+      writeSampleStudy(study);
       const configuration = JSON.parse(await readFile(path.join(study, 'deltaloom.json'), 'utf8')) as {
         targets: { tuning: object };
       };

@@ -1,10 +1,12 @@
 import { DeltaloomError } from '../../core/errors.js';
 import { mergeAsRecorded } from '../../study/merge-choices.js';
+import type { MergeRecord } from '../../study/records.js';
 import { configuredTemperatures } from '../../study/temperatures.js';
 import { COMMANDS } from '../identifiers.js';
 import { STRINGS } from '../strings.js';
 import { formatMerge, formatMergeLabel } from '../tree/labels.js';
-import { checkKey, type CheckpointNode, type IndexedStudy, type MergeNode } from '../tree/nodes.js';
+import { checkKey, type CheckpointNode, type IndexedStudy } from '../tree/nodes.js';
+import { outdatedMerges } from '../tree/study-index.js';
 import type { CommandEnvironment, CommandTable } from './environment.js';
 import {
   collectMergeRules,
@@ -18,7 +20,7 @@ import {
   type MergeRule,
 } from './merge-choices.js';
 import { pickOne, pickOrType, pickTask } from './pickers.js';
-import { chooseTasks, isNode, rowsOf, type NamedTarget } from './targets.js';
+import { chooseStudy, chooseTasks, isNode, rowsOf, type NamedTarget } from './targets.js';
 import { collectDeltas } from './tune-choices.js';
 import { configurationOf, ownerOf } from './tuning.js';
 
@@ -73,15 +75,14 @@ export function mergingCommands(environment: CommandEnvironment): CommandTable {
       return submitMerge(environment, owner, target, deltaName, by);
     },
     [COMMANDS.mergeAgain]: async (first, others) => {
+      const owner = await chooseStudy(environment.view, first, STRINGS.merge.againTitle);
+      if (owner === undefined) return undefined;
       const rows = rowsOf(first, others).filter((row) => row.kind === 'merge');
-      const merges = rows.length > 0 ? rows : await pickOutdated(environment);
-      let job: string | undefined;
-      for (const { study, merge } of merges) {
-        const { target, deltaName } = merge.record;
-        const owner = ownerOf(environment, study.directory);
-        job = await submitMerge(environment, owner, target, deltaName, mergeAsRecorded(merge.record));
-      }
-      return job;
+      const records = rows.length > 0 ? rows.map(({ merge }) => merge.record) : await pickOutdated(owner);
+      const jobs = records.map((record) =>
+        submitMerge(environment, owner, record.target, record.deltaName, mergeAsRecorded(record)),
+      );
+      return (await Promise.all(jobs)).at(-1);
     },
     [COMMANDS.clearChecked]: () => {
       environment.view.clearChecked();
@@ -106,20 +107,17 @@ export async function submitMerge(
 }
 
 /** One of the merges whose weights are not here, or are of sources that have changed. */
-async function pickOutdated({ view }: CommandEnvironment): Promise<Pick<MergeNode, 'study' | 'merge'>[]> {
-  const outdated = view
-    .indexed()
-    .flatMap(({ study, index }) => [...index.mergeById.values()].map((merge) => ({ study, merge })))
-    .filter(({ merge }) => merge.state !== 'done');
-  if (outdated.length === 0) throw new DeltaloomError('nothing-to-merge-again', STRINGS.merge.allHere);
+async function pickOutdated({ index }: IndexedStudy): Promise<MergeRecord[]> {
+  const choices = outdatedMerges(index).map(({ record, reason }) => ({
+    label: `${record.target}: ${formatMerge(record)}`,
+    description: record.deltaName,
+    detail: reason ?? '',
+    value: record,
+  }));
+  if (choices.length === 0) throw new DeltaloomError('nothing-to-merge-again', STRINGS.merge.noneAgain);
   const chosen = await pickOne(
-    outdated.map(({ study, merge }) => ({
-      label: `${merge.record.target}: ${formatMerge(merge.record)}`,
-      description: merge.record.deltaName,
-      detail: merge.reason ?? '',
-      value: { study, merge },
-    })),
-    { title: STRINGS.merge.again, placeholder: STRINGS.merge.which },
+    choices,
+    { title: STRINGS.merge.againTitle, placeholder: STRINGS.merge.again },
     { askAlways: true },
   );
   return chosen === undefined ? [] : [chosen];

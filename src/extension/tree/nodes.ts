@@ -1,4 +1,5 @@
 import type { JobView } from '../../runtime/protocol.js';
+import type { RunRecord } from '../../study/records.js';
 import type { Study } from '../services.js';
 import {
   errorsOf,
@@ -10,7 +11,7 @@ import {
   type TaskContents,
 } from './study-index.js';
 import { formatMergeLabel, formatRun } from './labels.js';
-import { collectSeeds, scoreOverSeeds, seedsByRun } from './seeds.js';
+import { commonKey, scoreOverSeeds, seedsOf } from './seeds.js';
 
 /** A study of the workspace with its index. */
 export interface IndexedStudy {
@@ -44,7 +45,7 @@ export type CheckpointNode = InStudy & {
 export type SeedsNode = InStudy & {
   readonly kind: 'seeds';
   readonly contents: TaskContents;
-  /** What the runs have in common: the key of `collectSeeds`. */
+  /** What the runs have in common: the key of `seedsOf`. */
   readonly common: string;
   readonly checkpoints: readonly Checkpoint[];
   /** Their keys, by which the learning curves are asked for. */
@@ -187,48 +188,45 @@ function collectTaskChildren(node: TaskNode, jobs: readonly JobView[], arrangeme
   return [...running, ...tuned, ...merges, ...probes];
 }
 
+/** A row with what decides its place. */
+interface TunedRow {
+  readonly node: CheckpointNode | SeedsNode;
+  /** The only one, or the newest of several seeds. */
+  readonly run: RunRecord;
+  readonly score: number | null;
+}
+
 /** The checkpoints of a task, in one row where only the seed tells them apart. */
 function collectTuned(node: TaskNode, arrangement: Arrangement): TreeNode[] {
   const { contents } = node;
   const at = inStudy(node);
-  const seeds = collectSeeds(contents.checkpoints);
-  const byRun = seedsByRun(seeds);
+  const seeds = seedsOf(contents);
   const begun = new Set<string>();
-  const nodes = matching(contents, contents.checkpoints, arrangement).flatMap(
-    (checkpoint): (CheckpointNode | SeedsNode)[] => {
-      const { task, id } = checkpoint.run;
-      const common = byRun.get(runKey(task, id));
-      if (common === undefined) return [{ ...at, kind: 'checkpoint', checkpoint }];
-      if (begun.has(common)) return [];
-      begun.add(common);
-      return [seedsNode(at, contents, common, seeds.get(common) ?? [])];
-    },
-  );
-  const first = (one: CheckpointNode | SeedsNode): Checkpoint | undefined =>
-    one.kind === 'seeds' ? one.checkpoints[0] : one.checkpoint;
-  const name = (one: CheckpointNode | SeedsNode): string => {
-    const checkpoint = first(one);
-    return checkpoint === undefined ? '' : formatRun(checkpoint.run);
-  };
+  const rows = matching(contents, contents.checkpoints, arrangement).flatMap((checkpoint): TunedRow[] => {
+    const { run } = checkpoint;
+    const common = commonKey(checkpoint) ?? '';
+    const runs = seeds.get(common);
+    if (runs === undefined) {
+      return [{ node: { ...at, kind: 'checkpoint', checkpoint }, run, score: checkpoint.score }];
+    }
+    if (begun.has(common)) return [];
+    begun.add(common);
+    return [{ node: seedsNode(at, contents, common, runs), run, score: scoreOverSeeds(runs).mean }];
+  });
   switch (arrangement.sort) {
     case 'best':
-      return nodes.sort((a, b) => (scoreOf(b) ?? -1) - (scoreOf(a) ?? -1));
+      rows.sort((a, b) => (b.score ?? -1) - (a.score ?? -1));
+      break;
     case 'name':
-      return nodes.sort((a, b) => name(a).localeCompare(name(b)));
+      rows.sort((a, b) => formatRun(a.run).localeCompare(formatRun(b.run)));
+      break;
     case 'recent':
-      return nodes;
+      break;
     case 'study':
       // What others start from comes first; the rest stands as it came, the newest above.
-      return nodes.sort((a, b) => rankOfRole(first(a)) - rankOfRole(first(b)));
+      rows.sort((a, b) => Number(a.run.role !== 'source') - Number(b.run.role !== 'source'));
   }
-}
-
-function rankOfRole(checkpoint: Checkpoint | undefined): number {
-  return checkpoint?.run.role === 'source' ? 0 : 1;
-}
-
-function scoreOf(node: CheckpointNode | SeedsNode): number | null {
-  return node.kind === 'checkpoint' ? node.checkpoint.score : scoreOverSeeds(node.checkpoints).mean;
+  return rows.map((row) => row.node);
 }
 
 function seedsNode(
@@ -338,7 +336,7 @@ export function renewed(
       return { ...node, study, contents: index.tasks.get(node.contents.task.name) ?? node.contents };
     case 'seeds': {
       const contents = index.tasks.get(node.contents.task.name) ?? node.contents;
-      const checkpoints = collectSeeds(contents.checkpoints).get(node.common) ?? node.checkpoints;
+      const checkpoints = seedsOf(contents).get(node.common) ?? node.checkpoints;
       return seedsNode({ study, group: node.group }, contents, node.common, checkpoints);
     }
     case 'checkpoint': {
@@ -377,14 +375,13 @@ export function parentOf(node: TreeNode, studies: readonly IndexedStudy[]): Tree
   const contents = owner.index.tasks.get(taskOfNode(node) ?? '');
   if (contents === undefined) return top;
   const at = { study: owner.study, group: node.group, contents };
-  if (node.kind === 'checkpoint' && node.checkpoint.run.role === 'target') {
-    const { task, id } = node.checkpoint.run;
-    const seeds = collectSeeds(contents.checkpoints);
-    const common = seedsByRun(seeds).get(runKey(task, id));
-    if (common !== undefined) return seedsNode(inStudy(at), contents, common, seeds.get(common) ?? []);
+  if (node.kind === 'checkpoint') {
+    const common = commonKey(node.checkpoint) ?? '';
+    const runs = seedsOf(contents).get(common);
+    if (runs !== undefined) return seedsNode(inStudy(at), contents, common, runs);
+    if (node.checkpoint.run.role === 'step-k') return { kind: 'probes', ...at };
   }
-  const probe = node.kind === 'checkpoint' && node.checkpoint.run.role === 'step-k';
-  return probe ? { kind: 'probes', ...at } : { kind: 'task', ...at };
+  return { kind: 'task', ...at };
 }
 
 /** The task that a row belongs to. */

@@ -230,17 +230,15 @@ function checkpointRow(node: CheckpointNode, context: RowContext): Row {
   const { run, state, reason, score } = node.checkpoint;
   const { icon, colour } = STATE_ICONS[state];
   // What tells the runs of a task apart comes first: a narrow side bar cuts off the end.
-  const start =
-    node.amongSeeds === true
-      ? STRINGS.tree.seed(run.seed)
-      : run.role === 'source'
-        ? STRINGS.tree.source
-        : formatInitialisation(run.initialisation);
-  const label = state === 'failed' ? start : `${formatMetric(score)}  ${start}`;
+  const seed = run.role === 'source' ? '' : STRINGS.tree.seed(run.seed);
+  const start = run.role === 'source' ? STRINGS.tree.source : formatInitialisation(run.initialisation);
+  // Below the row of its initialisation only the seed is new.
+  const [name, more] = node.amongSeeds === true ? [seed, ''] : [start, seed];
+  const label = state === 'failed' ? name : `${formatMetric(score)}  ${name}`;
   const description = joinParts([
     run.deltaName,
     formatShots(run.shots),
-    run.role === 'source' || node.amongSeeds === true ? '' : STRINGS.tree.seed(run.seed),
+    more,
     state === 'done' ? '' : STRINGS.tree.states[state].toLowerCase(),
     formatAge(run.provenance.time, context.now),
     shortCommit(run.provenance.commit, run.provenance.dirty),
@@ -312,7 +310,7 @@ function seedsTooltip({ contents, checkpoints }: SeedsNode): string {
       ? ''
       : `**${markdownText(contents.task.name)}** ${markdownText(formatRun(first.run))}`,
     [
-      '| Seed | Result |',
+      `| ${STRINGS.tree.seedsHeads.join(' | ')} |`,
       '|:--|--:|',
       ...checkpoints.map(({ run, score }) => `| ${run.seed} | ${formatMetric(score)} |`),
     ].join('\n'),
@@ -333,7 +331,7 @@ function checkpointTooltip({ run, reason, state, scoreSplit: split }: Checkpoint
   const settings = [
     formatInitialisation(run.initialisation),
     formatShots(run.shots),
-    `seed ${run.seed}`,
+    STRINGS.tree.seed(run.seed),
     chosen === null ? '' : `rate ${chosen.learningRate}, batch ${chosen.batchSize}`,
     tuning === null ? '' : `${tuning.steps} steps at most`,
   ].filter((part) => part !== '');

@@ -1,36 +1,39 @@
 import { mean, standardDeviation } from '../../core/statistics.js';
-import { runKey, type Checkpoint } from './study-index.js';
+import type { Checkpoint, TaskContents } from './study-index.js';
+
+/** Runs over several seeds, by what they have in common. */
+export type Seeds = ReadonlyMap<string, readonly Checkpoint[]>;
+
+/** Every row over seeds asks for those of its task, and a task may have thousands of runs. */
+const known = new WeakMap<TaskContents, Seeds>();
+
+/** The few-shot runs of a task that differ by their seed alone. A run that has no fellow is left out: it stands for itself. */
+export function seedsOf(contents: TaskContents): Seeds {
+  const present = known.get(contents);
+  if (present !== undefined) return present;
+  const fellows = new Map<string, Checkpoint[]>();
+  for (const checkpoint of contents.checkpoints) {
+    const common = commonKey(checkpoint);
+    if (common === null) continue;
+    const others = fellows.get(common);
+    if (others === undefined) fellows.set(common, [checkpoint]);
+    else others.push(checkpoint);
+  }
+  for (const [common, runs] of fellows) {
+    if (runs.length < 2) fellows.delete(common);
+    else runs.sort((a, b) => a.run.seed - b.run.seed);
+  }
+  known.set(contents, fellows);
+  return fellows;
+}
 
 /**
- * The few-shot runs of a task that differ by their seed alone, by what they have in common. A run that has no fellow is left out:
- * it stands for itself. So does one that failed or was stopped: nobody should have to look for it.
+ * What a run shares with those of other seeds: everything that was chosen but the seed. null for a source, and for what failed or
+ * was stopped: nobody should have to look for it.
  */
-export function collectSeeds(checkpoints: readonly Checkpoint[]): ReadonlyMap<string, readonly Checkpoint[]> {
-  const fellows = new Map<string, Checkpoint[]>();
-  for (const checkpoint of checkpoints) {
-    if (checkpoint.run.role !== 'target' || checkpoint.run.status !== 'done') continue;
-    const key = commonKey(checkpoint);
-    const known = fellows.get(key);
-    if (known === undefined) fellows.set(key, [checkpoint]);
-    else known.push(checkpoint);
-  }
-  return new Map(
-    [...fellows].flatMap(([key, runs]) =>
-      runs.length < 2 ? [] : [[key, runs.sort((a, b) => a.run.seed - b.run.seed)] as const],
-    ),
-  );
-}
-
-/** What the runs of one row over seeds share: everything that was chosen but the seed. */
-function commonKey({ run: { deltaName, delta, shots, initialisation, tuning } }: Checkpoint): string {
-  return JSON.stringify([deltaName, delta, shots, initialisation, tuning]);
-}
-
-/** The key under which a run stands, by its own key. */
-export function seedsByRun(seeds: ReadonlyMap<string, readonly Checkpoint[]>): ReadonlyMap<string, string> {
-  return new Map(
-    [...seeds].flatMap(([key, runs]) => runs.map(({ run }) => [runKey(run.task, run.id), key] as const)),
-  );
+export function commonKey({ run }: Checkpoint): string | null {
+  if (run.role !== 'target' || run.status !== 'done') return null;
+  return JSON.stringify([run.deltaName, run.delta, run.shots, run.initialisation, run.tuning]);
 }
 
 /**
@@ -42,8 +45,8 @@ export function scoreOverSeeds(checkpoints: readonly Checkpoint[]): {
   readonly mean: number | null;
   readonly deviation: number | null;
 } {
-  const whole = checkpoints.filter(({ state }) => state === 'done' || state === 'absent');
-  const counted = (whole.length > 0 ? whole : checkpoints).filter(({ score }) => score !== null);
+  const fresh = checkpoints.filter(({ state }) => state !== 'stale');
+  const counted = fresh.length > 0 ? fresh : checkpoints;
   const split = counted.some(({ scoreSplit }) => scoreSplit === 'test') ? 'test' : 'dev';
   const scores = counted.flatMap(({ score, scoreSplit }) =>
     score === null || scoreSplit !== split ? [] : [score],

@@ -242,6 +242,11 @@ function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+/** Merges whose weights are not on this machine, or are of sources that have changed since. */
+export function outdatedMerges({ mergeById }: StudyIndex): Merge[] {
+  return [...mergeById.values()].filter(({ state }) => state !== 'done');
+}
+
 /** The unfinished jobs that concern a task of this study, as the tree shows them below it. */
 export function jobsOfTask(jobs: readonly JobView[], study: string, task: string): JobView[] {
   return jobs.filter((job) => job.study === study && !hasEnded(job.state) && tasksOfJob(job).includes(task));
