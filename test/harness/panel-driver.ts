@@ -2,7 +2,10 @@ import { statSync } from 'node:fs';
 import type { FrameLocator, Locator } from 'playwright-core';
 import type { Workbench } from './workbench.js';
 
-/** What a person does on a panel: choosing, walking over a picture, reading what stands there. */
+/**
+ * What a person does on a panel: choosing, walking over a picture, reading what stands there. A page in a frame answers clicks
+ * and keys a moment later, so what is read right after one may still be what was there before: tests poll what they read.
+ */
 export class PanelDriver {
   constructor(private readonly bench: Workbench) {}
 
@@ -128,7 +131,23 @@ export class PanelDriver {
     return settledText(this.page.locator('heatmap-picture .readout'));
   }
 
-  /** The row of the first table whose head is this, cell by cell, head left out. */
+  /** Walks to a cell of the heatmap and opens it; what `awaited` names is on the page then. */
+  async openCell(row: number, column: number, awaited: string): Promise<void> {
+    await this.until(`${awaited} of cell ${row}, ${column}`, async () => {
+      await this.readCell(row, column);
+      await this.bench.page.keyboard.press('Enter');
+      return this.page
+        .locator(awaited)
+        .first()
+        .waitFor({ timeout: 5000 })
+        .then(
+          () => true,
+          () => false,
+        );
+    });
+  }
+
+  /** The row of the first table whose head is this, cell by cell, head left out; none where there is no such row (yet). */
   async tableRow(head: string): Promise<string[]> {
     const row = this.page
       .locator('table')

@@ -1,5 +1,5 @@
 import { build } from 'esbuild';
-import { cp, mkdir, mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, readdir } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
@@ -7,6 +7,7 @@ import { ensureVsCode } from '../../scripts/vscode/installation.js';
 import { remoteResource, startVsCodeServer, workbenchAddress } from '../../scripts/vscode/server.js';
 import { CHROMIUM_ARGUMENTS, CHROMIUM_REMEDY, findChromium } from './chromium.js';
 import { PROJECT_ROOT } from './workbench.js';
+import { removeFolder } from './temporary-folder.js';
 
 export interface InHostResult {
   readonly passed: number;
@@ -78,13 +79,13 @@ export async function runInHost(
   } finally {
     await browser.close();
     await server.stop();
-    await rm(temporary, { recursive: true, force: true });
+    await removeFolder(temporary);
   }
 }
 
 async function bundle(directory: string, outdir: string): Promise<void> {
   const files = (await readdir(directory)).filter((name) => name.endsWith('.test.ts') || name === 'index.ts');
-  await rm(outdir, { recursive: true, force: true });
+  await removeFolder(outdir);
   await build({
     entryPoints: files.map((name) => path.join(directory, name)),
     outdir,

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { chromium, type Browser, type FrameLocator, type Locator, type Page } from 'playwright-core';
@@ -10,6 +10,7 @@ import {
   type VsCodeServer,
 } from '../../scripts/vscode/server.js';
 import { CHROMIUM_ARGUMENTS, CHROMIUM_REMEDY, findChromium } from './chromium.js';
+import { removeFolder } from './temporary-folder.js';
 
 export const PROJECT_ROOT = path.resolve(import.meta.dirname, '..', '..');
 
@@ -232,7 +233,7 @@ export class Workbench {
   async close(): Promise<void> {
     await this.browser.close();
     await this.server.stop();
-    if (this.temporary !== undefined) await rm(this.temporary, { recursive: true, force: true });
+    if (this.temporary !== undefined) await removeFolder(this.temporary);
   }
 }
 

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,6 +9,7 @@ import { RuntimeClient } from '../../src/runtime/client.js';
 import { advertisementFile } from '../../src/runtime/discovery.js';
 import type { JobView, SubmittedJob } from '../../src/runtime/protocol.js';
 import { isAlive } from '../harness/processes.js';
+import { removeFolder } from '../harness/temporary-folder.js';
 
 /** Every test runs a real child process with the real protocol. */
 let study: string;
@@ -29,7 +30,7 @@ afterEach(async () => {
       // It has ended, as it should.
     }
   }
-  await rm(study, { recursive: true, force: true });
+  await removeFolder(study);
 });
 
 interface Options {

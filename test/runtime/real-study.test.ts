@@ -1,10 +1,11 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RuntimeClient } from '../../src/runtime/client.js';
 import { readSnapshot } from '../../src/study/snapshot.js';
 import { makeRecords, QUICK_SETTINGS, writeStudy, writeTinyBackbone } from '../extension/make-study.js';
+import { removeFolder } from '../harness/temporary-folder.js';
 
 /** The real runtime program on a real (tiny) backbone. */
 const project = path.resolve(import.meta.dirname, '..', '..');
@@ -29,7 +30,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await client.dispose();
-  await rm(study, { recursive: true, force: true });
+  await removeFolder(study);
 });
 
 describe('the runtime on a study', () => {

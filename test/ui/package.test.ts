@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ensureVsCode } from '../../scripts/vscode/installation.js';
 import { PROJECT_ROOT, Workbench } from '../harness/workbench.js';
+import { removeFolder } from '../harness/temporary-folder.js';
 
 const run = promisify(execFile);
 const target = `${process.platform}-${process.arch}`;
@@ -30,7 +31,7 @@ describe('the .vsix', () => {
   }, 300_000);
 
   afterAll(async () => {
-    await rm(temporary, { recursive: true, force: true });
+    await removeFolder(temporary);
   });
 
   it("holds one platform's libraries and no sources, maps or tests", async () => {

@@ -155,7 +155,7 @@ describe.skipIf(findChromium() === undefined)('panel pages', () => {
     const page = await open('heatmap', { granularity: 'model', method: 'loss', part: null });
     const method = page.locator('vscode-single-select[label="Method"]');
     const shown = () => method.evaluate((element) => (element as HTMLElement & { value: string }).value);
-    expect(await shown()).toBe('loss');
+    await expect.poll(shown).toBe('loss');
     // Without the matrices by loss, EL2N moves to the first place and is shown.
     const without = viewOf({ ...study, matrices: study.matrices.filter(({ method: id }) => id === 'el2n') });
     await page.evaluate((view) => window.postMessage({ type: 'study', study: view }, '*'), without);

@@ -1,10 +1,11 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findChromium } from '../harness/chromium.js';
 import { PanelDriver } from '../harness/panel-driver.js';
 import { Workbench } from '../harness/workbench.js';
+import { removeFolder } from '../harness/temporary-folder.js';
 import { beginRepository, commitAllIn } from '../support/commands.js';
 import {
   exampleStudy,
@@ -52,7 +53,7 @@ describe.skipIf(findChromium() === undefined)('panels of several studies', () =>
   afterAll(async () => {
     await bench.screenshot('studies-at-the-end').catch(() => undefined);
     await bench.close();
-    await rm(folder, { recursive: true, force: true });
+    await removeFolder(folder);
   });
 
   function valueOf(study: ExampleStudy, target: string, source: string, part = 0, matrix = 0): number {
@@ -76,24 +77,26 @@ describe.skipIf(findChromium() === undefined)('panels of several studies', () =>
     await driver.page.locator('heatmap-picture canvas').waitFor({ timeout: 60_000 });
     await bench.page.locator('.tab', { hasText: 'Similarity Heatmap: Study two' }).waitFor();
     const [target = '', , source = ''] = second.tasks;
-    expect(await driver.readCell(0, 2)).toContain(
-      `${target} ← ${source}: ${valueOf(second, target, source).toFixed(4)}`,
-    );
-    expect(await driver.page.locator('.notice').first().innerText()).toBe(
-      'The study is not in a git repository. Run git init in the study folder to keep the history of its records.',
-    );
+    await expect
+      .poll(() => driver.readCell(0, 2))
+      .toContain(`${target} ← ${source}: ${valueOf(second, target, source).toFixed(4)}`);
+    await expect
+      .poll(() => driver.page.locator('.notice').first().innerText())
+      .toBe(
+        'The study is not in a git repository. Run git init in the study folder to keep the history of its records.',
+      );
     await bench.runCommand('Deltaloom: Show Heatmap');
     await bench.quickPickOption('Study one').click();
     await bench.page.locator('.tab.active', { hasText: 'Similarity Heatmap: Study one' }).waitFor();
     await driver.control('Showing').waitFor();
-    expect(await driver.readCell(0, 2)).toContain(valueOf(first, target, source).toFixed(4));
+    await expect.poll(() => driver.readCell(0, 2)).toContain(valueOf(first, target, source).toFixed(4));
     expect(await bench.page.locator('.tab', { hasText: 'Similarity Heatmap' }).count()).toBe(2);
   });
 
   it('says who computed the scores, at which commit and on which branch', async () => {
-    expect(await driver.page.locator('.provenance').first().innerText()).toContain(
-      `Computed at ${begun.slice(0, 7)} on main by Ada Lovelace, `,
-    );
+    await expect
+      .poll(() => driver.page.locator('.provenance').first().innerText())
+      .toContain(`Computed at ${begun.slice(0, 7)} on main by Ada Lovelace, `);
   });
 
   it('means the study whose file is being edited, without asking', async () => {
@@ -164,9 +167,7 @@ describe.skipIf(findChromium() === undefined)('panels of several studies', () =>
     await driver.choose('Method', /^\s*GraNd\s*$/);
     await driver.choose('Granularity', 'Blocks');
     await driver.page.locator('small-multiples button').nth(3).waitFor();
-    await driver.readCell(0, 1);
-    await bench.page.keyboard.press('Enter');
-    await driver.page.locator('line-picture canvas').waitFor();
+    await driver.openCell(0, 1, 'line-picture canvas');
     const blocks = (await save(1, 'CSV', 'blocks.csv')).toString().split('\r\n');
     const parts = [0, 1, 2, 3].map((part) => valueOf(first, target, source, part, 2));
     expect(blocks[2]).toBe([target, source, ...parts].join(','));

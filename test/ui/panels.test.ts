@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { FrameLocator } from 'playwright-core';
@@ -6,8 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { averagingWeights } from '../../src/core/averaging-weights.js';
 import type { ScoreMatrix } from '../../src/study/records.js';
 import { findChromium } from '../harness/chromium.js';
-import { PanelDriver, settledText } from '../harness/panel-driver.js';
+import { PanelDriver } from '../harness/panel-driver.js';
 import { THEMES, Workbench, type ThemeName } from '../harness/workbench.js';
+import { removeFolder } from '../harness/temporary-folder.js';
 import { beginRepository, commitAllIn, deltaloomIn, gitIn } from '../support/commands.js';
 import { exampleStudy, matrixFile, writeJson, writeStudy, writeTasks } from '../support/example-study.js';
 
@@ -51,7 +52,7 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
   afterAll(async () => {
     await bench.screenshot('panels-at-the-end').catch(() => undefined);
     await bench.close();
-    await rm(folder, { recursive: true, force: true });
+    await removeFolder(folder);
   });
 
   function git(...args: string[]): string {
@@ -96,31 +97,24 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
     return new Map(sources.map((source, i) => [source, weights[i] ?? 0]));
   }
 
-  /** Walks to a cell with the keyboard and returns the read-out. */
-  async function readOut(down: number, right: number): Promise<string> {
-    await panel.locator('heatmap-picture .picture-area').focus();
-    for (let i = 0; i < TASKS; i++) await bench.page.keyboard.press('ArrowUp');
-    await bench.page.keyboard.press('Home');
-    for (let i = 0; i < down; i++) await bench.page.keyboard.press('ArrowDown');
-    for (let i = 0; i < right; i++) await bench.page.keyboard.press('ArrowRight');
-    return settledText(panel.locator('heatmap-picture .readout'));
-  }
-
   it('opens beside the source file and reads out value, rank and weight of a cell', async () => {
-    expect(await bench.page.locator('.editor-group-container').count()).toBe(2);
+    await expect.poll(() => bench.page.locator('.editor-group-container').count()).toBe(2);
     const [target, source] = ['compare_01', 'compare_03'];
-    const text = await readOut(1, 3);
     const value = valueOf(second.matrices[0], target, source);
     const weight = weightsOf(second.matrices[0], target, 0.1).get(source) ?? 0;
+    await expect.poll(() => driver.readCell(1, 3)).toContain(`weight ${(100 * weight).toFixed(2)} %`);
+    const text = await driver.readCell(1, 3);
     expect(text).toContain(`${target} ← ${source}: ${value.toFixed(4)}`);
     expect(text).toMatch(/rank [1-3] of 7/);
-    expect(text).toContain(`weight ${(100 * weight).toFixed(2)} %`);
     await bench.screenshot('heatmap-beside-source');
   });
 
   it('shows under the pointer what the keyboard reads', async () => {
-    const byKey = await readOut(0, 2);
-    await readOut(5, 5);
+    const [, , source = ''] = first.tasks;
+    const chosenBy = () => driver.readCell(0, 2);
+    await expect.poll(chosenBy).toContain(` ← ${source}: `);
+    const byKey = await chosenBy();
+    await expect.poll(() => driver.readCell(5, 5)).not.toBe(byKey);
     const box = await panel.locator('heatmap-picture canvas').first().boundingBox();
     const chosen = await panel.locator('heatmap-picture').evaluate((element) => {
       const { layout } = element as unknown as {
@@ -138,8 +132,9 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
   it('has the same as a table', async () => {
     await panel.getByRole('button', { name: 'Table' }).click();
     const row = panel.locator('tbody tr', { hasText: 'count_05' });
-    const cells = await row.locator('td').allInnerTexts();
-    expect(cells[4]).toBe(valueOf(second.matrices[0], 'count_05', 'count_04').toFixed(4));
+    await expect
+      .poll(async () => (await row.locator('td').allInnerTexts())[4])
+      .toBe(valueOf(second.matrices[0], 'count_05', 'count_04').toFixed(4));
     await panel.getByRole('button', { name: 'Picture' }).click();
   });
 
@@ -147,7 +142,7 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
     await driver.choose('Method', /^\s*EL2N\s*$/);
     await panel.locator('h2', { hasText: 'EL2N (adapter)' }).waitFor();
     const working = valueOf(third.matrices[1], 'compare_00', 'compare_02');
-    await expect.poll(() => readOut(0, 2)).toContain(working.toFixed(4));
+    await expect.poll(() => driver.readCell(0, 2)).toContain(working.toFixed(4));
     await driver.choose('Method', /^\s*GraNd\s*$/);
     await driver.choose('Granularity', 'Layers');
     await panel.locator('small-multiples button').nth(9).waitFor();
@@ -155,14 +150,14 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
     await expect.poll(() => panel.locator('small-multiples button').count()).toBe(4);
     await panel.locator('small-multiples button').nth(2).click();
     await panel.locator('h2', { hasText: 'decoder.block.0' }).waitFor();
-    await readOut(0, 5);
-    await bench.page.keyboard.press('Enter');
-    await panel.locator('line-picture canvas').waitFor();
-    await panel.locator('line-picture .picture-area').focus();
-    await bench.page.keyboard.press('ArrowRight');
+    await driver.openCell(0, 5, 'line-picture canvas');
     const grand = first.matrices.find(({ granularity }) => granularity === 'block');
     await expect
-      .poll(() => panel.locator('line-picture .readout').innerText())
+      .poll(async () => {
+        await panel.locator('line-picture .picture-area').focus();
+        await bench.page.keyboard.press('End');
+        return panel.locator('line-picture .readout').innerText();
+      })
       .toContain(valueOf(grand, 'compare_00', 'count_05', 3).toFixed(4));
     await bench.screenshot('heatmap-blocks');
     await driver.choose('Method', /^\s*Loss\s*$/);
@@ -183,13 +178,13 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
     expect(listed.slice(1)).toEqual(logged);
     await driver.choose('Showing', hashes[0]?.slice(0, 7) ?? '');
     const then = valueOf(first.matrices[0], 'compare_01', 'compare_03');
-    await expect.poll(() => readOut(1, 3)).toContain(then.toFixed(4));
+    await expect.poll(() => driver.readCell(1, 3)).toContain(then.toFixed(4));
     await driver.choose('Compared with', hashes[1]?.slice(0, 7) ?? '');
     await panel.locator('h2 small', { hasText: 'difference' }).waitFor();
     const now = valueOf(second.matrices[0], 'compare_01', 'compare_03');
     const difference = then - now;
     await expect
-      .poll(() => readOut(1, 3))
+      .poll(() => driver.readCell(1, 3))
       .toContain(
         `${hashes[1]?.slice(0, 7)} ${now.toFixed(4)} · difference ${difference > 0 ? '+' : ''}${difference.toFixed(4)}`,
       );
@@ -200,8 +195,7 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
   });
 
   it('opens what a cell was made from, and its commit', async () => {
-    await readOut(0, 5);
-    await bench.page.keyboard.press('Enter');
+    await driver.openCell(0, 5, 'section.cell');
     await panel.locator('section.cell').getByRole('button', { name: 'Run Record' }).click();
     await bench.page
       .locator('.tab', { hasText: /adapter-full-42/ })
@@ -237,10 +231,12 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
       const temperature = Number((0.001 * 1e4 ** (position / 1000)).toPrecision(4));
       await expect.poll(() => panel.locator('.temperature output').innerText()).toBe(String(temperature));
       const expected = [...weightsOf(second.matrices[0], target, temperature)].sort((a, b) => b[1] - a[1])[0];
-      await panel.locator('bar-picture .picture-area').focus();
-      await bench.page.keyboard.press('Home');
       await expect
-        .poll(() => panel.locator('bar-picture .readout').innerText())
+        .poll(async () => {
+          await panel.locator('bar-picture .picture-area').focus();
+          await bench.page.keyboard.press('Home');
+          return panel.locator('bar-picture .readout').innerText();
+        })
         .toContain(`${expected?.[0]}: ${(100 * (expected?.[1] ?? 0)).toFixed(1)} %`);
     }
     await panel.locator('.notice.warning', { hasText: 'of the weight' }).waitFor();
@@ -255,7 +251,7 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
     ) as { sources: string[]; weights: number[][] };
     for (const [i, source] of told.sources.entries()) {
       const shown = panel.locator('tbody tr', { hasText: source }).first().locator('td').nth(1);
-      expect(await shown.innerText()).toBe(told.weights[0]?.[i]?.toFixed(4));
+      await expect.poll(() => shown.innerText()).toBe(told.weights[0]?.[i]?.toFixed(4));
     }
     await panel.getByRole('button', { name: 'Picture' }).first().click();
     await panel.locator('h2', { hasText: 'Methods side by side' }).waitFor();
@@ -282,7 +278,9 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
       )
       .map(({ results }) => results.test ?? 0);
     const mean = tests.reduce((sum, value) => sum + value, 0) / tests.length;
-    expect((await row.locator('td').allInnerTexts())[1]).toContain(`${(100 * mean).toFixed(1)} ±`);
+    await expect
+      .poll(async () => (await row.locator('td').allInnerTexts())[1])
+      .toContain(`${(100 * mean).toFixed(1)} ±`);
     await bench.screenshot('results');
     await row.locator('td button').first().click();
     await panel.getByRole('button', { name: 'Learning Curves' }).click();
@@ -321,7 +319,7 @@ describe.skipIf(findChromium() === undefined)('panels', () => {
     const other = exampleStudy({ tasks: TASKS, methods: METHODS, seed: 21 });
     await writeMatrix(other.matrices[1]);
     const value = valueOf(other.matrices[1], 'compare_00', 'compare_02');
-    await expect.poll(() => readOut(0, 2)).toContain(value.toFixed(4));
+    await expect.poll(() => driver.readCell(0, 2)).toContain(value.toFixed(4));
   });
 
   it('follows the theme at once', async () => {

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -6,6 +6,7 @@ import { mergeRecordSchema, runRecordSchema, scoreMatrixSchema } from '../../src
 import { findChromium } from '../harness/chromium.js';
 import { PanelDriver, settledText } from '../harness/panel-driver.js';
 import { Workbench } from '../harness/workbench.js';
+import { removeFolder } from '../harness/temporary-folder.js';
 import { deltaloomIn, gitIn, writeSampleStudy } from '../support/commands.js';
 
 /**
@@ -53,7 +54,7 @@ describe.skipIf(findChromium() === undefined)(
     afterAll(async () => {
       await bench.screenshot('journey-at-the-end').catch(() => undefined);
       await bench.close();
-      await rm(folder, { recursive: true, force: true });
+      await removeFolder(folder);
     });
 
     function git(...args: string[]): string {
@@ -85,21 +86,21 @@ describe.skipIf(findChromium() === undefined)(
 
     it('opens the heatmap beside the source file; its cells say what record and command line say', async () => {
       await panel.show('Show Heatmap', 'heatmap-picture canvas');
-      expect(await bench.page.locator('.editor-group-container').count()).toBe(2);
+      await expect.poll(() => bench.page.locator('.editor-group-container').count()).toBe(2);
       await panel.choose('Method', /^\s*Loss\s*$/);
       await panel.choose('Order', 'Study');
       const { targets, sources, value } = await matrix('loss.model');
       const expected = weights('--method', 'loss');
       for (const source of sources.slice(0, 3)) {
-        const read = await panel.readCell(targets.indexOf(target), sources.indexOf(source));
-        expect(read).toContain(`${target} ← ${source}: ${value(target, source).toFixed(4)}`);
+        const read = () => panel.readCell(targets.indexOf(target), sources.indexOf(source));
+        await expect.poll(read).toContain(`${target} ← ${source}: ${value(target, source).toFixed(4)}`);
         if (source !== target)
-          expect(read).toContain(`weight ${(100 * (expected.get(source) ?? 0)).toFixed(2)} %`);
+          await expect.poll(read).toContain(`weight ${(100 * (expected.get(source) ?? 0)).toFixed(2)} %`);
       }
       const last = git('log', '-1', '--format=%h by %an', '--abbrev=7', '--', lossFile);
-      expect(await panel.page.locator('.provenance').last().innerText()).toContain(
-        `On record since ${last}, `,
-      );
+      await expect
+        .poll(() => panel.page.locator('.provenance').last().innerText())
+        .toContain(`On record since ${last}, `);
     });
 
     it('switches methods and granularities', async () => {
@@ -116,9 +117,8 @@ describe.skipIf(findChromium() === undefined)(
       await panel.page.locator('small-multiples button').nth(2).click();
       await panel.page.locator('h2', { hasText: blocks.parts[2] ?? '' }).waitFor();
       await panel.button('Table').click();
-      const row = await panel.tableRow(target);
       const shown = blocks.sources.map((source) => blocks.value(target, source, 2).toFixed(4));
-      expect(row).toEqual(shown);
+      await expect.poll(() => panel.tableRow(target)).toEqual(shown);
       await panel.button('Picture').click();
       await panel.choose('Granularity', 'Whole model');
     });
@@ -163,8 +163,9 @@ describe.skipIf(findChromium() === undefined)(
       const now = weights('--method', 'el2n');
       const then = weights('--method', 'el2n', '--temperature', String(earlier.weights.temperatures.el2n));
       for (const [source, weight] of now) {
-        const [, shown, before] = await panel.tableRow(source);
-        expect([shown, before]).toEqual([weight.toFixed(4), (then.get(source) ?? 0).toFixed(4)]);
+        await expect
+          .poll(async () => (await panel.tableRow(source)).slice(1, 3))
+          .toEqual([weight.toFixed(4), (then.get(source) ?? 0).toFixed(4)]);
       }
       await panel.choose('Compared with', 'Nothing');
       await panel.choose('Method', /^\s*Loss\s*$/);
@@ -177,19 +178,18 @@ describe.skipIf(findChromium() === undefined)(
       const box = await slider.boundingBox();
       if (box === null) throw new Error('no slider');
       const { mouse } = bench.page;
-      const seen = new Set<string>();
       await mouse.move(box.x + box.width / 2, box.y + box.height / 2);
       await mouse.down();
+      let temperature = await settledText(output);
+      // It is not let go before the last: every step is seen while it is dragged.
       for (let step = 1; step <= 8; step++) {
         await mouse.move(box.x + box.width * (0.5 + 0.02 * step), box.y + box.height / 2);
-        await bench.page.waitForTimeout(50);
-        seen.add(await output.innerText());
+        await expect.poll(() => output.innerText()).not.toBe(temperature);
+        temperature = await settledText(output);
       }
       await mouse.up();
-      const temperature = await settledText(output);
-      expect(seen.size).toBeGreaterThan(5);
       for (const [source, weight] of weights('--method', 'loss', '--temperature', temperature)) {
-        expect((await panel.tableRow(source))[1]).toBe(weight.toFixed(4));
+        await expect.poll(async () => (await panel.tableRow(source))[1]).toBe(weight.toFixed(4));
       }
       await bench.screenshot('journey-weights');
     });
@@ -204,7 +204,9 @@ describe.skipIf(findChromium() === undefined)(
       const record = mergeRecordSchema.parse(JSON.parse(await readFile(path.join(study, file), 'utf8')));
       expect(record).toMatchObject({ target, score: 'loss', temperature });
       for (const [i, { task }] of record.sources.entries()) {
-        expect((await panel.tableRow(task))[1]).toBe(record.weights[0]?.[i]?.toFixed(4));
+        await expect
+          .poll(async () => (await panel.tableRow(task))[1])
+          .toBe(record.weights[0]?.[i]?.toFixed(4));
       }
       expect((await stat(path.join(study, record.checkpoint.path))).size).toBe(record.checkpoint.bytes);
       const before = git('rev-parse', 'HEAD');
@@ -235,7 +237,8 @@ describe.skipIf(findChromium() === undefined)(
 
     it('keeps what was arranged on a panel that was hidden meanwhile', async () => {
       await panel.show('Show Heatmap', 'heatmap-picture canvas');
-      expect([await panel.chosen('Method'), await panel.chosen('Order')]).toEqual(['Loss', 'Study']);
+      const arranged = () => Promise.all([panel.chosen('Method'), panel.chosen('Order')]);
+      await expect.poll(arranged).toEqual(['Loss', 'Study']);
     });
 
     it('tunes from the merge, draws the curve while it runs, and keeps it when it has ended', async () => {
@@ -283,10 +286,11 @@ describe.skipIf(findChromium() === undefined)(
       await panel.page.locator('details.columns summary').click();
       await panel.page.locator('details.columns vscode-checkbox[label="Group"]').click();
       await panel.button(/^Loss$/).click();
+      await panel.page.locator('th:not([aria-sort="none"])', { hasText: /^\s*Loss/ }).waitFor();
       const heads = await panel.page.locator('thead').first().locator('th').allInnerTexts();
       const loss = heads.findIndex((head) => head.startsWith('Loss'));
-      const [row] = await panel.page.locator('tbody tr', { hasText: target }).all();
-      await row?.locator('th, td').nth(loss).locator('button').click();
+      const row = panel.page.locator('tbody tr', { hasText: target }).first();
+      await row.locator('th, td').nth(loss).locator('button').click();
       await panel.page.locator('section[aria-label="Chosen cell"]').waitFor();
 
       await panel.front(/^Learning Curves:/);
@@ -301,9 +305,7 @@ describe.skipIf(findChromium() === undefined)(
       await panel.choose('Order', 'Clustering');
       await panel.choose('Colour', 'Rank');
       await panel.choose('Showing', 'Score by the other methods');
-      await panel.readCell(2, 3);
-      await bench.page.keyboard.press('Enter');
-      await panel.page.locator('section.cell').waitFor();
+      await panel.openCell(2, 3, 'section.cell');
 
       await panel.front(/^Averaging Weights:/);
       await panel.choose('Target', 'who_is_older');
@@ -331,9 +333,11 @@ describe.skipIf(findChromium() === undefined)(
       await bench.page.waitForTimeout(400);
       await bench.reopen();
       for (const [i, tab] of tabs.entries()) {
-        const after = await looks(tab);
-        if (i > 0) expect(after).toEqual(before[i]);
-        else await expect.poll(temperature).toBe(last);
+        if (i > 0) await expect.poll(() => looks(tab)).toEqual(before[i]);
+        else {
+          await panel.front(tab);
+          await expect.poll(temperature).toBe(last);
+        }
       }
       await bench.screenshot('journey-reloaded');
     });

@@ -1,12 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CHROMIUM_ARGUMENTS, findChromium } from '../harness/chromium.js';
 import { PROJECT_ROOT } from '../harness/workbench.js';
+import { removeFolder } from '../harness/temporary-folder.js';
 import { exampleStudy, writeStudy, writeTasks } from '../support/example-study.js';
 
 /** `npm start`, as somebody meets it who opens the address that it prints: no test driver, no development mode. */
@@ -24,7 +25,7 @@ describe.skipIf(findChromium() === undefined)('npm start', () => {
   afterAll(async () => {
     program.kill('SIGTERM');
     if (program.exitCode === null) await once(program, 'exit');
-    await rm(folder, { recursive: true, force: true });
+    await removeFolder(folder);
   });
 
   it('prints an address at which VS Code shows the study and tells what happens', async () => {

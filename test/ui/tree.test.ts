@@ -9,6 +9,7 @@ import type { RunRecord } from '../../src/study/records.js';
 import { findChromium } from '../harness/chromium.js';
 import { isAlive, runtimeProcesses } from '../harness/processes.js';
 import { PROJECT_ROOT, Workbench } from '../harness/workbench.js';
+import { removeFolder } from '../harness/temporary-folder.js';
 
 /** What a person does in the tree of a study, in the real workbench with the real runtime. */
 describe.skipIf(findChromium() === undefined)('the tree in the workbench', { timeout: 600_000 }, () => {
@@ -34,7 +35,7 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
     await workbench.close();
     // It goes on without its window as it was told to, but not without its test.
     for (const pid of new Set([...runtimes, ...(outliving === undefined ? [] : [outliving.pid])])) end(pid);
-    await rm(folder, { recursive: true, force: true });
+    await removeFolder(folder);
   });
 
   it('shows groups, tasks and, when a task is opened, its checkpoints and merges', async () => {

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -6,6 +6,7 @@ import { makeRecords, QUICK_SETTINGS, writeStudy, writeTinyBackbone } from '../e
 import { findChromium } from '../harness/chromium.js';
 import { runtimeProcesses } from '../harness/processes.js';
 import { PROJECT_ROOT, Workbench } from '../harness/workbench.js';
+import { removeFolder } from '../harness/temporary-folder.js';
 
 /** A folder that nobody trusts yet, in the real workbench: browse only, until it is trusted. */
 describe.skipIf(findChromium() === undefined)('an untrusted workspace', { timeout: 600_000 }, () => {
@@ -26,7 +27,7 @@ describe.skipIf(findChromium() === undefined)('an untrusted workspace', { timeou
   }, 600_000);
   afterAll(async () => {
     await workbench.close();
-    await rm(folder, { recursive: true, force: true });
+    await removeFolder(folder);
   });
 
   it('can be browsed, and offers to be trusted', async () => {
@@ -67,20 +68,12 @@ describe.skipIf(findChromium() === undefined)('an untrusted workspace', { timeou
       expect(entries.filter(({ off }) => !off).map(({ label }) => label)).not.toEqual([]);
       return entries.filter(({ off }) => off).map(({ label }) => label.replace('…', ''));
     };
-    expect((await disabled(/^movies/)).sort()).toEqual([
-      'Evaluate',
-      'Merge for Task',
-      'Score against Sources',
-      'Tune',
-      'Tune with Last Settings',
-    ]);
-    expect((await disabled(/source, adapter/)).sort()).toEqual([
-      'Delete',
-      'Evaluate',
-      'Merge Selected',
-      'Show the Commit',
-      'Use as Initialisation',
-    ]);
+    await expect
+      .poll(async () => (await disabled(/^movies/)).sort())
+      .toEqual(['Evaluate', 'Merge for Task', 'Score against Sources', 'Tune', 'Tune with Last Settings']);
+    await expect
+      .poll(async () => (await disabled(/source, adapter/)).sort())
+      .toEqual(['Delete', 'Evaluate', 'Merge Selected', 'Show the Commit', 'Use as Initialisation']);
     await page.keyboard.press('F1');
     await workbench.quickInput().fill('>Deltaloom: ');
     await workbench.quickPickOption('Deltaloom: Open Data').waitFor();
@@ -104,7 +97,7 @@ describe.skipIf(findChromium() === undefined)('an untrusted workspace', { timeou
     await workbench.runCommand('View: Close Editor');
     await page.locator('.workspace-trust-editor').waitFor({ state: 'hidden' });
     await workbench.webview().getByRole('heading', { name: 'Tensors', exact: true }).waitFor();
-    expect(await runtimeProcesses(workbench.server.pid)).toHaveLength(1);
+    await expect.poll(() => runtimeProcesses(workbench.server.pid)).toHaveLength(1);
     await workbench.runCommand('View: Close All Editors');
   });
 
@@ -131,7 +124,7 @@ describe.skipIf(findChromium() === undefined)('an untrusted workspace', { timeou
     const before = await readdir(records);
     await workbench.chooseFromContextMenu(workbench.treeItem(/^negation/), 'Tune with Last Settings');
     await isTicked([open, tune]);
-    expect(await readdir(records)).toHaveLength(before.length + 1);
+    await expect.poll(() => readdir(records)).toHaveLength(before.length + 1);
     await workbench.chooseFromContextMenu(workbench.treeItem(/^negation/), /^Score against Sources/);
     await workbench.quickPickOption(/^adapter/).click();
     // Those of the study are checked.
