@@ -1,14 +1,35 @@
 import { counted } from '../core/counted.js';
+import type { PanelKind } from './panels/messages.js';
 import type { Arrangement, SortOrder } from './tree/nodes.js';
-import { formatDuration } from './tree/labels.js';
+import { formatDuration } from './durations.js';
 
 /**
- * Every sentence that the tree, the commands and the messages show. (What package.json shows stands there; what an error
- * says comes with the error.) One place, so that tone and terms agree and a translation finds them.
+ * Everything that the extension says in the editor: tree, commands, messages, the checkpoint editor, the panels' titles. (What
+ * package.json shows stands there; what an error says comes with the error, what a panel's page says stands in its view.) One
+ * place, so that tone and terms agree and a translation finds them.
  */
 
 export const STRINGS = {
   product: 'Deltaloom',
+  labels: {
+    fullData: 'full data',
+    shots: (shots: number | string) => `${shots} shots`,
+    unscored: {
+      average: 'plain average',
+      group: 'group',
+      'best-source': 'best source',
+      explicit: 'chosen weights',
+    },
+    mergeBy: (label: string) => `Merge by ${label}`,
+    randomStart: 'random start',
+    noDelta: 'no delta',
+    from: (task: string) => `from ${task}`,
+    fromMergeBy: (label: string) => `from merge by ${label}`,
+    sourceRun: (delta: string, shots: string) => `${delta} source, ${shots}`,
+    /** Of a record's provenance. */
+    commit: (hash: string, branch: string | null, dirty: boolean) =>
+      `${hash}${branch === null ? '' : ` on ${branch}`}${dirty ? ', with uncommitted changes' : ''}`,
+  },
   tree: {
     otherTasks: 'Other tasks',
     noTaskData: 'no data',
@@ -31,6 +52,20 @@ export const STRINGS = {
         ? counted(count, 'seed')
         : `± ${(100 * deviation).toFixed(1)} over ${counted(count, 'seed')}`,
     seed: (seed: number) => `seed ${seed}`,
+    groups: (names: string) => `Groups: ${names}`,
+    holdings: (checkpoints: number, merges: number) =>
+      `${counted(checkpoints, 'checkpoint')}, ${counted(merges, 'merge')}`,
+    bestRun: (score: string, split: string, run: string) => `Best: ${score} (${split}), ${run}`,
+    result: (split: 'dev' | 'test', score: string) => `${split} ${score}`,
+    bestStep: (step: number, steps: number) => `best at step ${step} of ${steps}`,
+    chosen: (learningRate: number, batchSize: number) => `rate ${learningRate}, batch ${batchSize}`,
+    stepsAtMost: (steps: number) => `${steps} steps at most`,
+    made: (time: string, device: string, commit: string | null) =>
+      `${time} UTC on ${device}${commit === null ? '' : `, commit ${commit}`}`,
+    mergeFor: (merge: string, target: string) => `${merge} for ${target}`,
+    loraRule: (rule: string) => `LoRA rule: ${rule}`,
+    sourceHead: 'Source',
+    weightHead: (parts: number) => (parts > 1 ? `Mean weight over ${parts} parts` : 'Weight'),
     seedsHeads: ['Seed', 'Result'],
     staleBecause: (reason: string) => `Stale: ${reason}.`,
     tuneAgain: 'Tune again to bring it up to date.',
@@ -160,6 +195,9 @@ export const STRINGS = {
     onlyCurrentSources: (task: string) =>
       `The chosen checkpoint of '${task}' is not its source. Merges are made from source checkpoints.`,
     jobTitle: (target: string, label: string) => `Merge for ${target} by ${label}`,
+    perPart: (method: string, granularity: string) => `${method}, per ${granularity}`,
+    perPartDetail: (granularity: string) => `Every ${granularity} weighs the sources by its own scores.`,
+    parts: (count: number) => counted(count, 'part'),
   },
   checkpoints: {
     useFor: 'Use as initialisation of which task?',
@@ -198,9 +236,11 @@ export const STRINGS = {
     checked: (problems: number) =>
       problems === 0 ? 'The study is sound.' : `${counted(problems, 'problem')}: see the Problems panel.`,
     run: (name: string) => `Run ${name}`,
+    all: 'the study',
     runDetail: 'Tunes all sources, scores, merges and tunes all targets. What is on record is not run again.',
     runButton: 'Run',
     filter: 'Words to look for in tasks, deltas, initialisations and states',
+    filterExample: 'boolq stale',
     sort: 'Sort tasks by',
   },
   devices: {
@@ -224,13 +264,65 @@ export const STRINGS = {
       'The logs of the last 200 jobs done in VS Code are kept, on the machine that did them; the record has the curve.',
     noStudy: 'There is no study here. Open the folder that holds a deltaloom.json, or create a study.',
   },
+  panels: {
+    titles: {
+      heatmap: 'Similarity Heatmap',
+      weights: 'Averaging Weights',
+      results: 'Results',
+      curves: 'Learning Curves',
+    } satisfies Record<PanelKind, string>,
+    unexpectedRemedy: 'See the output channel Deltaloom for details.',
+  },
+  commit: {
+    title: (study: string) => `Commit Results of ${study}`,
+    prompt: (records: number, weights: number, gains: boolean) =>
+      `Commits ${counted(records, 'record')} below .deltaloom${
+        weights === 0 ? '' : ` and ${counted(weights, 'weight file')}`
+      }, nothing else.${gains ? ' The mean gains are added below this line.' : ''}`,
+    noMessage: 'A commit needs a message.',
+    done: (commit: string, subject: string) => `Committed as ${commit}: ${subject}`,
+    show: 'Show Commit',
+  },
   editor: {
+    facts: { format: 'Format', size: 'Size', tensors: 'Tensors', parameters: 'Parameters' },
+    pytorch: 'PyTorch checkpoint',
+    delta: 'Delta',
+    origin: {
+      mergeFor: 'Merge for',
+      weighedBy: 'Weighed by',
+      sources: 'Sources',
+      task: 'Task',
+      startedFrom: 'Started from',
+      data: 'Data',
+      seed: 'Seed',
+      dev: 'Dev',
+      test: 'Test',
+      commit: 'Commit',
+      made: 'Made',
+      device: 'Device',
+      versions: 'Versions',
+      hash: 'SHA-256',
+    },
+    data: (shots: string, seed: number) => `${shots}, seed ${seed}`,
+    noCommit: 'none',
+    made: (time: string, seconds: number) => `${time} UTC in ${seconds.toFixed(1)} s`,
+    heads: {
+      layer: 'Layer',
+      tensors: 'Tensors',
+      parameters: 'Parameters',
+      tensor: 'Tensor',
+      shape: 'Shape',
+      type: 'Type',
+      norm: 'Norm',
+      mean: 'Mean',
+      largest: 'Largest',
+      difference: 'Difference',
+      cosine: 'Cosine',
+    },
     settings: 'Settings',
     provenance: 'Provenance',
     layers: 'Layers',
     tensors: 'Tensors',
-    norm: 'Norm',
-    difference: 'Difference',
     reading: 'Reading the checkpoint…',
     untrusted:
       'The workspace is not trusted: this is what the record says. Trust it to read the tensors too.',

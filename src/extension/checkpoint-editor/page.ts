@@ -17,11 +17,12 @@ export interface CheckpointPage {
 export function renderPage(page: CheckpointPage, nonce: string): string {
   const { summary, record, fileName, otherName } = page;
   const compared = otherName !== undefined;
+  const named = STRINGS.editor.facts;
   const facts: [string, string][] = [
-    ['Format', summary.format === 'safetensors' ? 'safetensors' : 'PyTorch checkpoint'],
-    ['Size', formatBytes(summary.bytes)],
-    ['Tensors', summary.tensors.length.toLocaleString('en')],
-    ['Parameters', summary.parameters.toLocaleString('en')],
+    [named.format, summary.format === 'safetensors' ? 'safetensors' : STRINGS.editor.pytorch],
+    [named.size, formatBytes(summary.bytes)],
+    [named.tensors, summary.tensors.length.toLocaleString('en')],
+    [named.parameters, summary.parameters.toLocaleString('en')],
   ];
   const sections = [
     section(
@@ -71,50 +72,50 @@ export function renderMessage(title: string, message: string, nonce: string): st
 function settingsOf(settings: DeltaSettings | null): [string, string][] {
   if (settings === null) return [];
   return Object.entries(settings).map(([name, value]) => [
-    name === 'type' ? 'Delta' : words(name),
+    name === 'type' ? STRINGS.editor.delta : words(name),
     Array.isArray(value) ? value.join(', ') : String(value),
   ]);
 }
 
 function provenanceOf(record: RunRecord | MergeRecord): [string, string][] {
   const { provenance } = record;
+  const named = STRINGS.editor.origin;
   const origin: [string, string][] =
     record.format === 'deltaloom/merge'
       ? [
-          ['Merge for', record.target],
-          ['Weighed by', formatMergeLabel(record.label)],
-          ['Sources', record.sources.map(({ task }) => task).join(', ')],
+          [named.mergeFor, record.target],
+          [named.weighedBy, formatMergeLabel(record.label)],
+          [named.sources, record.sources.map(({ task }) => task).join(', ')],
         ]
       : [
-          ['Task', record.task],
-          ['Started from', formatInitialisation(record.initialisation)],
-          ['Data', `${formatShots(record.shots)}, seed ${record.dataSeed}`],
-          ['Seed', String(record.seed)],
-          ['Dev', formatMetric(record.results.dev)],
-          ['Test', formatMetric(record.results.test)],
+          [named.task, record.task],
+          [named.startedFrom, formatInitialisation(record.initialisation)],
+          [named.data, STRINGS.editor.data(formatShots(record.shots), record.dataSeed)],
+          [named.seed, String(record.seed)],
+          [named.dev, formatMetric(record.results.dev)],
+          [named.test, formatMetric(record.results.test)],
         ];
   const commit =
     provenance.commit === null
-      ? 'none'
-      : `${provenance.commit.slice(0, 10)}${provenance.branch === null ? '' : ` on ${provenance.branch}`}${
-          provenance.dirty ? ', with uncommitted changes' : ''
-        }`;
+      ? STRINGS.editor.noCommit
+      : STRINGS.labels.commit(provenance.commit.slice(0, 10), provenance.branch, provenance.dirty);
   return [
     ...origin,
-    ['Commit', commit],
-    ['Made', `${provenance.time.replace('T', ' ').slice(0, 19)} UTC in ${provenance.seconds.toFixed(1)} s`],
-    ['Device', provenance.device],
+    [named.commit, commit],
+    [named.made, STRINGS.editor.made(provenance.time.replace('T', ' ').slice(0, 19), provenance.seconds)],
+    [named.device, provenance.device],
     [
-      'Versions',
+      named.versions,
       Object.entries(provenance.versions)
         .map(([name, version]) => `${name} ${version}`)
         .join(', '),
     ],
-    ['SHA-256', record.checkpoint?.sha256 ?? ''],
+    [named.hash, record.checkpoint?.sha256 ?? ''],
   ];
 }
 
 function layerTable(layers: readonly LayerSummary[], compared: boolean): string {
+  const named = STRINGS.editor.heads;
   const most = Math.max(...layers.map(({ norm }) => norm ?? 0), 0);
   const mostDifferent = Math.max(...layers.map(({ difference }) => difference ?? 0), 0);
   const rows = layers.map((layer) => [
@@ -128,18 +129,19 @@ function layerTable(layers: readonly LayerSummary[], compared: boolean): string 
   ]);
   return dataTable(
     [
-      head('Layer'),
-      numberHead('Tensors'),
-      numberHead('Parameters'),
-      numberHead(STRINGS.editor.norm),
+      head(named.layer),
+      numberHead(named.tensors),
+      numberHead(named.parameters),
+      numberHead(named.norm),
       '<td></td>',
-      ...(compared ? [numberHead(STRINGS.editor.difference), '<td></td>'] : []),
+      ...(compared ? [numberHead(named.difference), '<td></td>'] : []),
     ],
     rows,
   );
 }
 
 function tensorTable(tensors: readonly TensorSummary[], compared: boolean): string {
+  const named = STRINGS.editor.heads;
   const rows = tensors.map((tensor) => [
     `<th scope="row">${escape(tensor.name)}</th>`,
     `<td>${tensor.shape.join(' × ')}</td>`,
@@ -151,11 +153,11 @@ function tensorTable(tensors: readonly TensorSummary[], compared: boolean): stri
   ]);
   return dataTable(
     [
-      head('Tensor'),
-      head('Shape'),
-      head('Type'),
-      ...[STRINGS.editor.norm, 'Mean', 'Largest'].map(numberHead),
-      ...(compared ? [STRINGS.editor.difference, 'Cosine'].map(numberHead) : []),
+      head(named.tensor),
+      head(named.shape),
+      head(named.type),
+      ...[named.norm, named.mean, named.largest].map(numberHead),
+      ...(compared ? [named.difference, named.cosine].map(numberHead) : []),
     ],
     rows,
   );

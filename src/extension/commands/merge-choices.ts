@@ -109,9 +109,9 @@ export function collectMergeRules(
       if (matrix.granularity !== granularity || matrix.deltaName !== deltaName) continue;
       if (!matrix.cells.some((cell) => cell.target === target)) continue;
       choices.push({
-        label: `${SCORE_METHOD_INFO[matrix.method].title}, per ${granularity}`,
-        description: `${matrix.parts.length} parts`,
-        detail: `Every ${granularity} weighs the sources by its own scores.`,
+        label: STRINGS.merge.perPart(SCORE_METHOD_INFO[matrix.method].title, granularity),
+        description: STRINGS.merge.parts(matrix.parts.length),
+        detail: STRINGS.merge.perPartDetail(granularity),
         value: { kind: 'parts', method: matrix.method, granularity },
       });
     }

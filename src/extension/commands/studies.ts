@@ -51,7 +51,7 @@ export function studyCommands(environment: CommandEnvironment): CommandTable {
         (await window.showInputBox({
           value: before,
           prompt: STRINGS.studies.filter,
-          placeHolder: 'boolq stale',
+          placeHolder: STRINGS.studies.filterExample,
         }));
       if (filter !== undefined) await view.arrange({ filter: filter.trim() });
     },

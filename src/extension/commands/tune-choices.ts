@@ -1,7 +1,8 @@
 import type { StudyConfiguration } from '../../study/configuration.js';
 import type { JobRequest } from '../../study/jobs.js';
 import { STRINGS } from '../strings.js';
-import { formatAge, formatMerge, formatMetric, formatRun, formatShots, joinParts } from '../tree/labels.js';
+import { formatAge } from '../durations.js';
+import { formatMerge, formatMetric, formatRun, formatShots, joinParts } from '../tree/labels.js';
 import type { StudyIndex, TaskContents } from '../tree/study-index.js';
 
 export type TuneRequest = Extract<JobRequest, { kind: 'tune' }>;

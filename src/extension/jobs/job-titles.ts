@@ -14,7 +14,7 @@ export function titleOfRequest(request: JobRequest): string {
     case 'merge':
       return STRINGS.merge.jobTitle(request.target, labelOfMerge(request.by));
     case 'run':
-      return STRINGS.studies.run(request.deltaNames?.join(', ') ?? 'the study');
+      return STRINGS.studies.run(request.deltaNames?.join(', ') ?? STRINGS.studies.all);
   }
 }
 

@@ -1,9 +1,9 @@
 import { window } from 'vscode';
-import { counted } from '../../core/counted.js';
 import { DeltaloomError } from '../../core/errors.js';
 import { commitResults, proposeCommit } from '../../study/commit-results.js';
 import type { Services, Study } from '../services.js';
 import { readSettings } from '../settings.js';
+import { STRINGS } from '../strings.js';
 
 /**
  * Proposes a message for what changed in the records, lets the person change it, and commits the records and nothing else.
@@ -22,27 +22,22 @@ export async function commitStudyResults(study: Study, services: Services): Prom
     tasks.map(({ name }) => name),
   );
   const { includeWeights } = readSettings(study.uri);
-  const weights =
-    includeWeights && proposal.weights.length > 0
-      ? ` and ${counted(proposal.weights.length, 'weight file')}`
-      : '';
+  const weights = includeWeights ? proposal.weights.length : 0;
   const subject = await window.showInputBox({
-    title: `Commit Results of ${study.name}`,
-    prompt: `Commits ${counted(proposal.changes.length, 'record')} below .deltaloom${weights}, nothing else.${
-      proposal.body === '' ? '' : ' The mean gains are added below this line.'
-    }`,
+    title: STRINGS.commit.title(study.name),
+    prompt: STRINGS.commit.prompt(proposal.changes.length, weights, proposal.body !== ''),
     value: proposal.subject,
     ignoreFocusOut: true,
-    validateInput: (text) => (text.trim() === '' ? 'A commit needs a message.' : undefined),
+    validateInput: (text) => (text.trim() === '' ? STRINGS.commit.noMessage : undefined),
   });
   if (subject === undefined) return;
   const message = proposal.body === '' ? subject : `${subject}\n\n${proposal.body}\n`;
   const commit = await commitResults(study.directory, message, { includeWeights });
   services.log.info(`Committed ${proposal.changes.length} records as ${commit}.`);
   await services.studies.refresh(study.directory);
-  const show = 'Show Commit';
+  const { show } = STRINGS.commit;
   void window
-    .showInformationMessage(`Committed as ${commit.slice(0, 7)}: ${subject}`, show)
+    .showInformationMessage(STRINGS.commit.done(commit.slice(0, 7), subject), show)
     .then((choice) => {
       if (choice === show) void services.openCommit(study, commit);
     });

@@ -1,6 +1,7 @@
 import { commands, window, workspace, type ExtensionContext, type WebviewPanel } from 'vscode';
 import { COMMANDS } from '../identifiers.js';
 import type { Services, Study } from '../services.js';
+import { STRINGS } from '../strings.js';
 import { HeadWatch } from '../git/head-watch.js';
 import { contains } from '../studies/folders.js';
 import { Arrangements } from './arrangements.js';
@@ -100,12 +101,12 @@ async function understand(
     (before === null ? undefined : services.studies.find(before));
   if (pointed !== undefined || studies.length < 2) {
     const study = pointed ?? studies[0];
-    if (study === undefined) void window.showInformationMessage('There is no study in this workspace yet.');
+    if (study === undefined) void window.showInformationMessage(STRINGS.messages.noStudy);
     return { study, patch };
   }
   const choice = await window.showQuickPick(
     studies.map((study) => ({ label: study.name, description: study.directory, study })),
-    { placeHolder: 'Which study?' },
+    { placeHolder: STRINGS.studies.choose },
   );
   return { study: choice?.study, patch };
 }

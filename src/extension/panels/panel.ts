@@ -2,6 +2,7 @@ import type { Disposable } from 'vscode';
 import { ViewColumn, window, type Uri, type WebviewPanel } from 'vscode';
 import { DeltaloomError } from '../../core/errors.js';
 import type { Services, Study } from '../services.js';
+import { STRINGS } from '../strings.js';
 import { answerRequest } from './answers.js';
 import type { Arrangements } from './arrangements.js';
 import { jobStatus } from './job-status.js';
@@ -17,13 +18,6 @@ import {
 } from './messages.js';
 import { panelPage } from './page.js';
 import type { StudyViews } from './study-views.js';
-
-const PANEL_TITLES: Readonly<Record<PanelKind, string>> = {
-  heatmap: 'Similarity Heatmap',
-  weights: 'Averaging Weights',
-  results: 'Results',
-  curves: 'Learning Curves',
-};
 
 export interface PanelSurroundings {
   readonly extension: Uri;
@@ -199,7 +193,8 @@ export class Panel implements Disposable {
 }
 
 function titleOf(kind: PanelKind, study: Study | undefined): string {
-  return study === undefined ? PANEL_TITLES[kind] : `${PANEL_TITLES[kind]}: ${study.name}`;
+  const title = STRINGS.panels.titles[kind];
+  return study === undefined ? title : `${title}: ${study.name}`;
 }
 
 export function viewType(kind: PanelKind): string {
@@ -214,6 +209,6 @@ function failure(error: unknown): Failure {
   return {
     code: 'unexpected',
     message: error instanceof Error ? error.message : String(error),
-    remedy: 'See the output channel Deltaloom for details.',
+    remedy: STRINGS.panels.unexpectedRemedy,
   };
 }

@@ -1,7 +1,8 @@
 import type { Initialisation, RunRecord } from '../../study/records.js';
 import { SCORE_METHOD_INFO, SCORE_METHODS, type ScoreMethod } from '../../core/methods.js';
+import { STRINGS } from '../strings.js';
 
-/** How numbers, ages and settings are written for people, everywhere in the editor. */
+/** How numbers, settings, merges and runs are written for people, everywhere in the editor. */
 
 /** 0.8125 -> '81.3%'. */
 export function formatMetric(value: number | null): string {
@@ -14,36 +15,7 @@ export function joinParts(parts: readonly string[]): string {
 }
 
 export function formatShots(shots: number | 'full'): string {
-  return shots === 'full' ? 'full data' : `${shots} shots`;
-}
-
-const MINUTE = 60;
-const HOUR = 60 * MINUTE;
-const DAY = 24 * HOUR;
-
-/** 'now', '5 min', '3 h', '12 d', '4 mo', '2 y': short enough for a row of the tree. */
-export function formatAge(time: string, now: number): string {
-  const seconds = Math.max(0, (now - Date.parse(time)) / 1000);
-  if (Number.isNaN(seconds)) return '';
-  if (seconds < MINUTE) return 'now';
-  if (seconds < HOUR) return `${Math.floor(seconds / MINUTE)} min`;
-  if (seconds < DAY) return `${Math.floor(seconds / HOUR)} h`;
-  if (seconds < 60 * DAY) return `${Math.floor(seconds / DAY)} d`;
-  if (seconds < 730 * DAY) return `${Math.floor(seconds / (30 * DAY))} mo`;
-  return `${Math.floor(seconds / (365 * DAY))} y`;
-}
-
-/** 42 -> '42 s', 200 -> '3 min 20 s', 7000 -> '1 h 56 min'. */
-export function formatDuration(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  if (whole < MINUTE) return `${whole} s`;
-  if (whole < HOUR) {
-    const rest = whole % MINUTE;
-    return rest === 0 || whole >= 10 * MINUTE
-      ? `${Math.round(whole / MINUTE)} min`
-      : `${Math.floor(whole / MINUTE)} min ${rest} s`;
-  }
-  return `${Math.floor(whole / HOUR)} h ${Math.floor((whole % HOUR) / MINUTE)} min`;
+  return shots === 'full' ? STRINGS.labels.fullData : STRINGS.labels.shots(shots);
 }
 
 export function shortCommit(commit: string | null, dirty: boolean): string {
@@ -51,12 +23,7 @@ export function shortCommit(commit: string | null, dirty: boolean): string {
 }
 
 /** What merges without scores are weighed by, for people. */
-const UNSCORED: Readonly<Record<string, string>> = {
-  average: 'plain average',
-  group: 'group',
-  'best-source': 'best source',
-  explicit: 'chosen weights',
-};
+const UNSCORED: Readonly<Record<string, string>> = STRINGS.labels.unscored;
 
 /** What a merge is weighed by, for people: the title of a score method or one of the others; parts are kept. */
 export function formatMergeLabel(label: string): string {
@@ -67,7 +34,7 @@ export function formatMergeLabel(label: string): string {
 
 /** 'Merge by Loss' */
 export function formatMerge({ label }: { readonly label: string }): string {
-  return `Merge by ${formatMergeLabel(label)}`;
+  return STRINGS.labels.mergeBy(formatMergeLabel(label));
 }
 
 export function isScoreMethod(text: string): text is ScoreMethod {
@@ -77,18 +44,18 @@ export function isScoreMethod(text: string): text is ScoreMethod {
 export function formatInitialisation(initialisation: Initialisation): string {
   switch (initialisation.kind) {
     case 'random':
-      return 'random start';
+      return STRINGS.labels.randomStart;
     case 'none':
-      return 'no delta';
+      return STRINGS.labels.noDelta;
     case 'checkpoint':
-      return `from ${initialisation.task}`;
+      return STRINGS.labels.from(initialisation.task);
     case 'merge':
-      return `from merge by ${formatMergeLabel(initialisation.label)}`;
+      return STRINGS.labels.fromMergeBy(formatMergeLabel(initialisation.label));
   }
 }
 
 /** 'adapter, 16 shots, from merge by Loss': what the run was, without its outcome. */
 export function formatRun(run: RunRecord): string {
-  if (run.role === 'source') return `${run.deltaName} source, ${formatShots(run.shots)}`;
+  if (run.role === 'source') return STRINGS.labels.sourceRun(run.deltaName, formatShots(run.shots));
   return `${run.deltaName}, ${formatShots(run.shots)}, ${formatInitialisation(run.initialisation)}`;
 }

@@ -1,8 +1,8 @@
 import type { JobView } from '../../runtime/protocol.js';
 import { STRINGS } from '../strings.js';
 import { collectJobLine } from '../jobs/job-lines.js';
+import { formatAge } from '../durations.js';
 import {
-  formatAge,
   formatInitialisation,
   formatMerge,
   formatMetric,
@@ -193,11 +193,15 @@ function taskTooltip({ contents }: TaskNode): string {
   const { task, best, checkpoints, merges } = contents;
   return paragraphs([
     `**${markdownText(task.name)}** ${markdownText(task.metric)}`,
-    task.groups.length > 0 ? `Groups: ${markdownText(task.groups.join(', '))}` : '',
-    `${checkpoints.length} checkpoints, ${merges.length} merges`,
+    task.groups.length > 0 ? STRINGS.tree.groups(markdownText(task.groups.join(', '))) : '',
+    STRINGS.tree.holdings(checkpoints.length, merges.length),
     best === null
       ? ''
-      : `Best: ${formatMetric(best.score)} (${best.scoreSplit ?? ''}), ${markdownText(formatRun(best.run))}`,
+      : STRINGS.tree.bestRun(
+          formatMetric(best.score),
+          best.scoreSplit ?? '',
+          markdownText(formatRun(best.run)),
+        ),
   ]);
 }
 
@@ -208,7 +212,7 @@ function collectShots({ task }: TaskContents): string {
   );
   if (all.length === 0) return '';
   const text = all.join('/');
-  return text === 'full' ? 'full data' : `${text} shots`;
+  return text === 'full' ? STRINGS.labels.fullData : STRINGS.labels.shots(text);
 }
 
 /** Those of the Problems panel: `list.errorForeground` and `list.warningForeground` have no value in high contrast. */
@@ -324,16 +328,16 @@ export function isMergeable({ run, state }: Checkpoint): boolean {
 function checkpointTooltip({ run, reason, state, scoreSplit: split }: Checkpoint): string {
   const { results, provenance, tuning, chosen } = run;
   const numbers = [
-    results.test === null ? '' : `test ${formatMetric(results.test)}`,
-    results.dev === null ? '' : `dev ${formatMetric(results.dev)}`,
-    results.bestStep === null ? '' : `best at step ${results.bestStep} of ${results.steps}`,
+    results.test === null ? '' : STRINGS.tree.result('test', formatMetric(results.test)),
+    results.dev === null ? '' : STRINGS.tree.result('dev', formatMetric(results.dev)),
+    results.bestStep === null ? '' : STRINGS.tree.bestStep(results.bestStep, results.steps),
   ].filter((part) => part !== '');
   const settings = [
     formatInitialisation(run.initialisation),
     formatShots(run.shots),
     STRINGS.tree.seed(run.seed),
-    chosen === null ? '' : `rate ${chosen.learningRate}, batch ${chosen.batchSize}`,
-    tuning === null ? '' : `${tuning.steps} steps at most`,
+    chosen === null ? '' : STRINGS.tree.chosen(chosen.learningRate, chosen.batchSize),
+    tuning === null ? '' : STRINGS.tree.stepsAtMost(tuning.steps),
   ].filter((part) => part !== '');
   return paragraphs([
     `**${markdownText(run.task)}** ${markdownText(run.deltaName)} ${split === null ? '' : `(${split} ${markdownText(results.metric)})`}`,
@@ -341,12 +345,13 @@ function checkpointTooltip({ run, reason, state, scoreSplit: split }: Checkpoint
     numbers.join(', '),
     markdownText(settings.join(', ')),
     markdownText(
-      `${provenance.time.replace('T', ' ').slice(0, 16)} UTC on ${provenance.device}` +
-        (provenance.commit === null
-          ? ''
-          : `, commit ${provenance.commit.slice(0, 7)}${provenance.branch === null ? '' : ` on ${provenance.branch}`}${
-              provenance.dirty ? ' with uncommitted changes' : ''
-            }`),
+      STRINGS.tree.made(
+        provenance.time.replace('T', ' ').slice(0, 16),
+        provenance.device,
+        provenance.commit === null
+          ? null
+          : STRINGS.labels.commit(provenance.commit.slice(0, 7), provenance.branch, provenance.dirty),
+      ),
     ),
     `\`${run.id}\``,
   ]);
@@ -355,10 +360,10 @@ function checkpointTooltip({ run, reason, state, scoreSplit: split }: Checkpoint
 function mergeTooltip({ merge }: MergeNode): string {
   const { record, reason } = merge;
   return paragraphs([
-    `**${markdownText(formatMerge(record))}** for ${markdownText(record.target)}`,
+    STRINGS.tree.mergeFor(`**${markdownText(formatMerge(record))}**`, markdownText(record.target)),
     reason === null ? '' : markdownText(reason),
     collectMergeSources(record.sources, record.weights, record.parts).table,
-    record.loraRule === null ? '' : `LoRA rule: ${record.loraRule}`,
+    record.loraRule === null ? '' : STRINGS.tree.loraRule(record.loraRule),
     `\`${record.id}\``,
   ]);
 }
@@ -408,10 +413,13 @@ export function collectMergeSources(
   const rows = order
     .slice(0, 12)
     .map(({ task, weight }) => `| ${markdownText(task)} | ${(weight * 100).toFixed(1)}% |`);
-  const header = parts.length > 1 ? `Mean weight over ${parts.length} parts` : 'Weight';
   return {
     short: others > 0 ? `${heaviest} + ${others}` : heaviest,
-    table: [`| Source | ${header} |`, '|:--|--:|', ...rows].join('\n'),
+    table: [
+      `| ${STRINGS.tree.sourceHead} | ${STRINGS.tree.weightHead(parts.length)} |`,
+      '|:--|--:|',
+      ...rows,
+    ].join('\n'),
   };
 }
 
