@@ -135,11 +135,12 @@ async function copyIfPresent(from: string, to: string): Promise<void> {
   await cp(from, to, { recursive: true, filter: isNeeded });
 }
 
-/** Source maps, type declarations and weights of trials stay out. */
+/** Source maps and type declarations stay out, and what trials have left in the sample: of its weights, those of the sources come along. */
 function isNeeded(file: string): boolean {
   return (
     !/\.(map|d\.ts|tsbuildinfo)$/.test(file) &&
-    !/\.deltaloom[\\/](checkpoints|cache|logs|predictions)/.test(file)
+    !/\.deltaloom[\\/](cache|logs|predictions)/.test(file) &&
+    (!file.endsWith('.safetensors') || /\.source\.|[\\/]backbone[\\/]/.test(file))
   );
 }
 

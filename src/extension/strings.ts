@@ -231,6 +231,8 @@ export const STRINGS = {
     exists: (folder: string) => `${folder} holds a deltaloom.json already.`,
     where: 'Folder for the sample study',
     whereButton: 'Put the Sample Here',
+    writingSample: 'Writing the sample study and its git history',
+    noHistory: 'The sample study has no git history here: views of commits stay empty.',
     noSample:
       'This installation carries no sample study. Create a study of your own, or clone the repository.',
     checked: (problems: number) =>

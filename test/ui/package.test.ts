@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ensureVsCode } from '../../scripts/vscode/installation.js';
 import { PROJECT_ROOT, Workbench } from '../harness/workbench.js';
+import { gitIn } from '../support/commands.js';
 import { removeFolder } from '../harness/temporary-folder.js';
 
 const run = promisify(execFile);
@@ -42,10 +43,11 @@ describe('the .vsix', () => {
     expect(new Set(libraries).size).toBe(1);
     expect(stdout).not.toMatch(/\.map$|extension\/(src|test|bench|webview)\//m);
     expect(stdout).toContain('extension/sample/deltaloom.json');
+    expect(stdout.match(/extension\/sample\/\.deltaloom\/checkpoints\/.*\.safetensors$/gm)).toHaveLength(16);
     expect((await stat(vsix)).size).toBeLessThan(40 * 2 ** 20);
   });
 
-  it('installs, opens a study and starts the engine inside', async () => {
+  it('installs, opens a study, starts the engine inside and brings the sample study with its history', async () => {
     const data = path.join(temporary, 'user');
     const { node, server } = await ensureVsCode(() => undefined);
     await run(
@@ -64,6 +66,35 @@ describe('the .vsix', () => {
       await cpu.waitFor({ timeout: 60_000 });
       expect(await cpu.textContent()).toMatch(/works everywhere/);
       await workbench.page.keyboard.press('Escape');
+      await workbench.runCommand('Deltaloom: Open the Sample Study');
+      await workbench.page.getByText('Folder for the sample study').waitFor();
+      // The dialog has read a folder when it lists what is in it: first the study, then the one it lies in.
+      await workbench.quickPickOption('backbone').waitFor();
+      await workbench.quickInput().fill(`${temporary}${path.sep}`);
+      await workbench.quickPickOption('user').waitFor();
+      await workbench.page.getByRole('button', { name: 'Put the Sample Here' }).click();
+      const sample = path.join(temporary, 'deltaloom-sample');
+      // The window opens the new folder, in which nothing has to be computed.
+      await expect.poll(() => workbench.page.url(), { timeout: 60_000 }).toContain('deltaloom-sample');
+      await workbench.openView('Deltaloom');
+      await workbench
+        .treeItem(/film_reviews/)
+        .first()
+        .waitFor();
+      expect(gitIn(sample, 'status', '--porcelain')).toBe('');
+      expect(gitIn(sample, 'log', '-1', '--format=%s')).toBe('Tune the targets from every initialisation');
+      expect(gitIn(sample, 'rev-list', '--count', 'HEAD')).toBe('10');
+      await workbench.screenshot('vsix-sample');
+      // A merge reads the weights of every source.
+      await workbench.chooseFromContextMenu(workbench.treeItem(/^film_reviews/), /^Merge for Task/);
+      await workbench.quickPickOption(/^Loss/).click();
+      await workbench
+        .quickPickOption(/effective sources/)
+        .first()
+        .waitFor();
+      await workbench.page.keyboard.press('Enter');
+      const checkpoints = path.join(sample, '.deltaloom', 'checkpoints', 'film_reviews');
+      await expect.poll(() => readdir(checkpoints), { timeout: 60_000 }).toHaveLength(2);
     } finally {
       await workbench.screenshot('vsix-installed');
       await workbench.close();

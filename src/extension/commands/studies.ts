@@ -1,6 +1,6 @@
-import { access, cp, writeFile } from 'node:fs/promises';
+import { access, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { commands, Range, Uri, window, workspace } from 'vscode';
+import { commands, ProgressLocation, Range, Uri, window, workspace } from 'vscode';
 import { DeltaloomError } from '../../core/errors.js';
 import { COMMANDS, VIEWS } from '../identifiers.js';
 import { findProperty } from '../problems/json-location.js';
@@ -101,7 +101,7 @@ async function createStudy({ studies }: CommandEnvironment): Promise<void> {
   await commands.executeCommand(`${VIEWS.studies}.focus`);
 }
 
-/** Copies the sample out of the extension, so that what is tried there never touches the installation. */
+/** Writes the sample out of the extension, so that what is tried there never touches the installation. */
 async function openSample({ extensionUri }: CommandEnvironment): Promise<void> {
   const sample = path.join(extensionUri.fsPath, 'sample');
   if (!(await exists(path.join(sample, 'deltaloom.json')))) {
@@ -109,9 +109,19 @@ async function openSample({ extensionUri }: CommandEnvironment): Promise<void> {
   }
   const folder = await chooseFolder(STRINGS.studies.where, STRINGS.studies.whereButton);
   if (folder === undefined) return;
-  const copy = path.join(folder, 'deltaloom-sample');
-  if (!(await exists(path.join(copy, 'deltaloom.json')))) await cp(sample, copy, { recursive: true });
-  await commands.executeCommand('vscode.openFolder', Uri.file(copy));
+  const directory = path.join(folder, 'deltaloom-sample');
+  if (!(await exists(path.join(directory, 'deltaloom.json')))) {
+    // Loaded with its need: it is no part of opening a window.
+    const { writeSample } = await import('../../study/sample/write-sample.js');
+    const obstacle = await window.withProgress(
+      { location: ProgressLocation.Notification, title: STRINGS.studies.writingSample },
+      () => writeSample(sample, directory),
+    );
+    if (obstacle !== null) {
+      await window.showWarningMessage(STRINGS.studies.noHistory, { modal: true, detail: obstacle.line });
+    }
+  }
+  await commands.executeCommand('vscode.openFolder', Uri.file(directory));
 }
 
 async function chooseFolder(title: string, openLabel: string): Promise<string | undefined> {
