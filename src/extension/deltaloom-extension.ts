@@ -20,7 +20,7 @@ import { registerCommands } from './commands/register.js';
 import { ContextKeys } from './context-keys.js';
 import { EditorServices } from './editor-services.js';
 import { CommitDocuments } from './git/commit-documents.js';
-import { COMMANDS, MEMORY, SETTINGS, VIEWS } from './identifiers.js';
+import { COMMANDS, MEMORY, SETTINGS, VIEWS, WALKTHROUGH } from './identifiers.js';
 import { announcementOf } from './jobs/announcements.js';
 import { percentOf } from './jobs/job-lines.js';
 import { isLogInView, LogDocuments } from './jobs/log-documents.js';
@@ -30,6 +30,7 @@ import { StudyDiagnostics } from './problems/diagnostics.js';
 import type { Services, Study } from './services.js';
 import { affects, readSettings } from './settings.js';
 import { STRINGS } from './strings.js';
+import { Arrival } from './studies/arrival.js';
 import { WorkspaceStudies } from './studies/registry.js';
 import { StalenessJudge } from './studies/staleness.js';
 import { rowDecorations } from './tree/decorations.js';
@@ -47,6 +48,7 @@ export class DeltaloomExtension {
   private readonly view: StudyView;
   private readonly status: StatusItem;
   private readonly contextKeys: ContextKeys;
+  private readonly arrival: Arrival;
   private readonly diagnostics = new StudyDiagnostics();
   /** What the last check found, until the study is read anew. */
   private readonly checked = new Map<string, readonly StudyProblem[]>();
@@ -83,6 +85,7 @@ export class DeltaloomExtension {
       commits,
     });
     this.contextKeys = new ContextKeys(context.workspaceState);
+    this.arrival = new Arrival(context.globalStorageUri.fsPath);
     this.status = new StatusItem(this.jobs, trusted);
     this.view = new StudyView(
       this.studies,
@@ -98,6 +101,7 @@ export class DeltaloomExtension {
       jobs: this.jobs,
       view: this.view,
       extensionUri: context.extensionUri,
+      arrival: this.arrival,
       checkStudy: (study) => this.check(study),
     };
     context.subscriptions.push(
@@ -169,10 +173,18 @@ export class DeltaloomExtension {
   private async begin(): Promise<void> {
     try {
       await this.studies.look();
+      const folders = (workspace.workspaceFolders ?? []).map(({ uri }) => uri.fsPath);
+      if (await this.arrival.claim(folders)) await this.showStart();
       await this.join();
     } catch (error) {
       this.log.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
     }
+  }
+
+  /** To somebody who has just opened the sample study: the tasks, and what to do with them. */
+  private async showStart(): Promise<void> {
+    await commands.executeCommand(`${VIEWS.studies}.focus`);
+    await commands.executeCommand('workbench.action.openWalkthrough', WALKTHROUGH);
   }
 
   /** A runtime that outlived the last window is joined; none is started. */

@@ -85,6 +85,9 @@ export const SETTINGS = {
 } as const;
 export type SettingKey = (typeof SETTINGS)[keyof typeof SETTINGS];
 
+/** As VS Code names it: of which extension, and which of its walkthroughs. */
+export const WALKTHROUGH = 'deltaloom.deltaloom#deltaloom.getStarted';
+
 /** Keys of the workspace's memory. The number is the version of the blob's shape. */
 export const MEMORY = {
   ownJobs: 'ownJobs.1',

@@ -20,6 +20,7 @@ import {
   CONTEXT_KEYS,
   SETTINGS,
   VIEWS,
+  WALKTHROUGH,
 } from '../../src/extension/identifiers.js';
 import { makeRecords, makeSnapshot, weightsOnDisk } from './make-study.js';
 
@@ -30,6 +31,8 @@ interface Menu {
   readonly when?: string;
 }
 interface Manifest {
+  readonly publisher: string;
+  readonly name: string;
   readonly activationEvents: readonly string[];
   readonly contributes: {
     readonly commands: readonly {
@@ -49,6 +52,7 @@ interface Manifest {
     readonly customEditors: readonly { readonly viewType: string }[];
     readonly jsonValidation: readonly { readonly url: string }[];
     readonly walkthroughs: readonly {
+      readonly id: string;
       readonly steps: readonly {
         readonly description: string;
         readonly media: { readonly markdown: string };
@@ -163,6 +167,15 @@ describe('package.json', () => {
       ),
     ];
     expect(used.filter((id) => !declared.includes(id))).toEqual([]);
+  });
+
+  it('opens the walkthrough by the name that VS Code knows it by', () => {
+    const names = contributes.walkthroughs.map(({ id }) => `${manifest.publisher}.${manifest.name}#${id}`);
+    expect(names).toEqual([WALKTHROUGH]);
+    const linked = JSON.stringify(contributes.viewsWelcome).match(/openWalkthrough\?[^)]*/g) ?? [];
+    expect(new Set(linked)).toEqual(
+      new Set([`openWalkthrough?${encodeURIComponent(JSON.stringify(WALKTHROUGH))}`]),
+    );
   });
 
   it('limits every command of the palette that needs a study to where there is one', () => {

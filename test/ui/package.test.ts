@@ -76,7 +76,8 @@ describe('the .vsix', () => {
       const sample = path.join(temporary, 'deltaloom-sample');
       // The window opens the new folder, in which nothing has to be computed.
       await expect.poll(() => workbench.page.url(), { timeout: 60_000 }).toContain('deltaloom-sample');
-      await workbench.openView('Deltaloom');
+      // There it shows the tasks by itself, and what to do with them.
+      await workbench.page.getByRole('heading', { name: 'Get started with Deltaloom', level: 2 }).waitFor();
       await workbench
         .treeItem(/film_reviews/)
         .first()

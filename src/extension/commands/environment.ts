@@ -1,6 +1,7 @@
 import type { EditorJobs } from '../jobs/runtime-jobs.js';
 import type { Services, Study } from '../services.js';
 import type { StudyProblem } from '../../study/snapshot.js';
+import type { Arrival } from '../studies/arrival.js';
 import type { WorkspaceStudies } from '../studies/registry.js';
 import type { StudyView } from '../tree/view.js';
 import type { Uri } from 'vscode';
@@ -12,6 +13,7 @@ export interface CommandEnvironment {
   readonly jobs: EditorJobs;
   readonly view: StudyView;
   readonly extensionUri: Uri;
+  readonly arrival: Arrival;
   /** Runs the whole preflight in the runtime and shows what it finds. */
   readonly checkStudy: (study: Study) => Promise<readonly StudyProblem[]>;
 }

@@ -102,7 +102,7 @@ async function createStudy({ studies }: CommandEnvironment): Promise<void> {
 }
 
 /** Writes the sample out of the extension, so that what is tried there never touches the installation. */
-async function openSample({ extensionUri }: CommandEnvironment): Promise<void> {
+async function openSample({ extensionUri, arrival }: CommandEnvironment): Promise<void> {
   const sample = path.join(extensionUri.fsPath, 'sample');
   if (!(await exists(path.join(sample, 'deltaloom.json')))) {
     throw new DeltaloomError('no-sample', STRINGS.studies.noSample);
@@ -121,6 +121,7 @@ async function openSample({ extensionUri }: CommandEnvironment): Promise<void> {
       await window.showWarningMessage(STRINGS.studies.noHistory, { modal: true, detail: obstacle.line });
     }
   }
+  await arrival.announce(directory);
   await commands.executeCommand('vscode.openFolder', Uri.file(directory));
 }
 

@@ -11,7 +11,8 @@ import { contains, nameOfStudy, studyFolderIn } from './folders.js';
 
 /** How deep below a workspace folder studies are looked for; package.json's activation events say the same. */
 const PATTERN = '{deltaloom.json,*/deltaloom.json,*/*/deltaloom.json}';
-const EXCLUDED = '**/{node_modules,.git,.deltaloom,dist}/**';
+/** Hidden folders hold what is being written or was put away. */
+const EXCLUDED = '**/{node_modules,.*,dist}/**';
 const MANY = 50;
 /** Files of one job appear one after another: they are read together. */
 const SETTLE_MS = 250;
