@@ -55,7 +55,9 @@ export const STRINGS = {
     groups: (names: string) => `Groups: ${names}`,
     holdings: (checkpoints: number, merges: number) =>
       `${counted(checkpoints, 'checkpoint')}, ${counted(merges, 'merge')}`,
-    bestRun: (score: string, split: string, run: string) => `Best: ${score} (${split}), ${run}`,
+    bestRun: (score: string, measured: string, run: string) => `Best: ${score} (${measured}), ${run}`,
+    measuredOn: (split: 'dev' | 'test', seeds: number) =>
+      seeds === 1 ? split : `${split}, mean over ${counted(seeds, 'seed')}`,
     result: (split: 'dev' | 'test', score: string) => `${split} ${score}`,
     bestStep: (step: number, steps: number) => `best at step ${step} of ${steps}`,
     chosen: (learningRate: number, batchSize: number) => `rate ${learningRate}, batch ${batchSize}`,

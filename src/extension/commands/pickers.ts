@@ -1,5 +1,6 @@
 import { QuickPickItemKind, window, type QuickPickItem } from 'vscode';
 import { STRINGS } from '../strings.js';
+import { bestResultOf } from '../tree/best-result.js';
 import type { IndexedStudy } from '../tree/nodes.js';
 import { formatMetric, joinParts } from '../tree/labels.js';
 import type { Choice } from './tune-choices.js';
@@ -109,11 +110,15 @@ export async function pickTask(
   title: string,
   placeholder: string = STRINGS.studies.task,
 ): Promise<string | undefined> {
-  const choices = [...index.tasks.values()].map(({ task, best }): Choice<string> => ({
-    label: task.name,
-    description: joinParts([task.metric, best === null ? '' : STRINGS.tree.best(formatMetric(best.score))]),
-    ...(task.groups.length > 0 ? { detail: task.groups.join(', ') } : {}),
-    value: task.name,
-  }));
+  const choices = [...index.tasks.values()].map((contents): Choice<string> => {
+    const { task } = contents;
+    const best = bestResultOf(contents);
+    return {
+      label: task.name,
+      description: joinParts([task.metric, best === null ? '' : STRINGS.tree.best(formatMetric(best.score))]),
+      ...(task.groups.length > 0 ? { detail: task.groups.join(', ') } : {}),
+      value: task.name,
+    };
+  });
   return pickOne(choices, { title, placeholder });
 }

@@ -11,6 +11,7 @@ import {
   type TaskContents,
 } from './study-index.js';
 import { formatMergeLabel, formatRun } from './labels.js';
+import { bestResultOf } from './best-result.js';
 import { commonKey, scoreOverSeeds, seedsOf } from './seeds.js';
 
 /** A study of the workspace with its index. */
@@ -155,7 +156,9 @@ function sortTasks(nodes: TaskNode[], order: SortOrder): TaskNode[] {
     case 'name':
       return nodes.sort((a, b) => name(a).localeCompare(name(b)));
     case 'best':
-      return nodes.sort((a, b) => (b.contents.best?.score ?? -1) - (a.contents.best?.score ?? -1));
+      return nodes.sort(
+        (a, b) => (bestResultOf(b.contents)?.score ?? -1) - (bestResultOf(a.contents)?.score ?? -1),
+      );
     case 'recent':
       return nodes.sort((a, b) => latest(b.contents).localeCompare(latest(a.contents)));
   }

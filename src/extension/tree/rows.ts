@@ -24,6 +24,7 @@ import {
   type TaskNode,
   type TreeNode,
 } from './nodes.js';
+import { bestResultOf } from './best-result.js';
 import { scoreOverSeeds } from './seeds.js';
 import { errorsOf, type Checkpoint, type CheckpointState, type TaskContents } from './study-index.js';
 
@@ -167,7 +168,8 @@ function groupRow(node: GroupNode): Row {
 }
 
 function taskRow(node: TaskNode, { jobs }: RowContext): Row {
-  const { task, best } = node.contents;
+  const { task } = node.contents;
+  const best = bestResultOf(node.contents);
   const shots = collectShots(node.contents);
   const running = jobs.find(
     ({ study, state, progress }) =>
@@ -190,7 +192,8 @@ function taskRow(node: TaskNode, { jobs }: RowContext): Row {
 }
 
 function taskTooltip({ contents }: TaskNode): string {
-  const { task, best, checkpoints, merges } = contents;
+  const { task, checkpoints, merges } = contents;
+  const best = bestResultOf(contents);
   return paragraphs([
     `**${markdownText(task.name)}** ${markdownText(task.metric)}`,
     task.groups.length > 0 ? STRINGS.tree.groups(markdownText(task.groups.join(', '))) : '',
@@ -199,7 +202,7 @@ function taskTooltip({ contents }: TaskNode): string {
       ? ''
       : STRINGS.tree.bestRun(
           formatMetric(best.score),
-          best.scoreSplit ?? '',
+          STRINGS.tree.measuredOn(best.split, best.seeds),
           markdownText(formatRun(best.run)),
         ),
   ]);

@@ -42,6 +42,7 @@ export function commonKey({ run }: Checkpoint): string | null {
  */
 export function scoreOverSeeds(checkpoints: readonly Checkpoint[]): {
   readonly seeds: number;
+  readonly split: 'dev' | 'test';
   readonly mean: number | null;
   readonly deviation: number | null;
 } {
@@ -53,6 +54,7 @@ export function scoreOverSeeds(checkpoints: readonly Checkpoint[]): {
   );
   return {
     seeds: scores.length,
+    split,
     mean: scores.length === 0 ? null : mean(scores),
     deviation: standardDeviation(scores),
   };

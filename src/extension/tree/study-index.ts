@@ -35,7 +35,6 @@ export interface TaskContents {
   /** Sources after k steps on this task: what the tuning-based scores left. */
   readonly probes: readonly Checkpoint[];
   readonly merges: readonly Merge[];
-  readonly best: Checkpoint | null;
 }
 
 /** A snapshot arranged for looking things up: built once per snapshot, in one pass over the records. */
@@ -99,7 +98,7 @@ export function collectStudyIndex(
     const { checkpoints, probes, merges } = contentsOf(name);
     checkpoints.sort(newestFirst);
     merges.sort((a, b) => compareText(b.record.provenance.time, a.record.provenance.time));
-    tasks.set(name, { task, checkpoints, probes, merges, best: bestOf(checkpoints) });
+    tasks.set(name, { task, checkpoints, probes, merges });
   }
   return { snapshot, tasks, groups: collectGroups(groups, [...known.keys()]), checkpointById, mergeById };
 }
@@ -222,15 +221,6 @@ function describeMerge(record: MergeRecord, weights: WeightsOnDisk, stale: Stale
     return { record, state: 'absent', reason: STRINGS.tree.mergeAbsent };
   }
   return { record, state: 'done', reason: null };
-}
-
-function bestOf(checkpoints: readonly Checkpoint[]): Checkpoint | null {
-  let best: Checkpoint | null = null;
-  for (const checkpoint of checkpoints) {
-    if (checkpoint.state === 'failed' || checkpoint.score === null) continue;
-    if (best === null || checkpoint.score > (best.score ?? -Infinity)) best = checkpoint;
-  }
-  return best;
 }
 
 function newestFirst(a: Checkpoint, b: Checkpoint): number {
