@@ -135,6 +135,7 @@ export const STRINGS = {
     randomDetail: "The study's shared random delta",
     fromMerge: 'Merges for this task',
     fromCheckpoint: 'Checkpoints',
+    ownData: 'tuned on this task itself',
     shots: 'How many shots?',
     seeds: 'Seeds, separated by commas: one run each',
     seedsInvalid: 'Whole numbers from 0 to 4294967295, separated by commas.',

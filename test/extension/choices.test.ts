@@ -10,6 +10,7 @@ import {
   weightsOf,
 } from '../../src/extension/commands/merge-choices.js';
 import {
+  collectDeltas,
   collectInitialisations,
   collectShots,
   makeTuneRequest,
@@ -104,11 +105,37 @@ describe('choices of a tuning', () => {
     const paths = choices.flatMap(({ value }) => (value.kind === 'checkpoint' ? [value.path] : []));
     expect(paths.length).toBeGreaterThan(5);
     expect(paths.some((path) => path.includes('lora'))).toBe(false);
+    // What has seen the task already comes last, and says so.
+    const seen = choices.filter(({ description }) => description?.endsWith('tuned on this task itself'));
+    expect(seen.length).toBeGreaterThan(0);
+    expect(choices.slice(-seen.length)).toEqual(seen);
+    expect(seen.every(({ label }) => label === 'movies')).toBe(true);
     expect(
       collectInitialisations(index, ['movies', 'hotels'], 'adapter', undefined, NOW).some(
         ({ value }) => value.kind === 'merge',
       ),
     ).toBe(false);
+  });
+
+  it('describes deltas in words, their type only where their name is another', () => {
+    const [adapter, lora] = collectDeltas({
+      ...CONFIGURATION,
+      deltas: {
+        adapter: {
+          type: 'adapter',
+          size: 12,
+          nonlinearity: 'silu',
+          placement: ['self-attention', 'feed-forward'],
+        },
+        small: { type: 'lora', rank: 4, alpha: 8, targetModules: ['q', 'v'] },
+      },
+    });
+    expect(adapter).toEqual({
+      label: 'adapter',
+      detail: 'size 12, nonlinearity silu, placement self-attention + feed-forward',
+      value: 'adapter',
+    });
+    expect(lora).toMatchObject({ description: 'lora', detail: 'rank 4, alpha 8, target modules q + v' });
   });
 
   it('offers the shots for which every task has data, the study its own first', () => {

@@ -132,7 +132,7 @@ describe('the tree', () => {
       expect.stringMatching(/^ {4}\d\d\.\d% {2}source — adapter · full data · 4 d · a1b2c3d$/),
       expect.stringMatching(/source — lora · full data · stale · 2 mo/),
       expect.stringMatching(
-        /^ {4}\d\d\.\d% {2}from merge by Loss — ± \d+\.\d over 2 seeds · adapter · 16 shots · 1 d · a1b2c3d\*$/,
+        /^ {4}\d\d\.\d% {2}from Loss — ± \d+\.\d over 2 seeds · adapter · 16 shots · 1 d · a1b2c3d\*$/,
       ),
       expect.stringMatching(/^ {6}\d\d\.\d% {2}seed 13 — adapter · 16 shots · 1 d · a1b2c3d\*$/),
       expect.stringMatching(/^ {6}\d\d\.\d% {2}seed 42 — adapter · 16 shots/),

@@ -2,7 +2,13 @@ import type { DeltaSettings } from '../../core/delta-settings.js';
 import type { CheckpointSummary, LayerSummary, TensorSummary } from '../../runtime/protocol.js';
 import type { MergeRecord, RunRecord } from '../../study/records.js';
 import { STRINGS } from '../strings.js';
-import { formatInitialisation, formatMergeLabel, formatMetric, formatShots } from '../tree/labels.js';
+import {
+  formatInitialisation,
+  formatMergeLabel,
+  formatMetric,
+  formatSettingName,
+  formatShots,
+} from '../tree/labels.js';
 
 /** The page of a checkpoint: one document without scripts, made from what the runtime read. Pure. */
 
@@ -72,7 +78,7 @@ export function renderMessage(title: string, message: string, nonce: string): st
 function settingsOf(settings: DeltaSettings | null): [string, string][] {
   if (settings === null) return [];
   return Object.entries(settings).map(([name, value]) => [
-    name === 'type' ? STRINGS.editor.delta : words(name),
+    name === 'type' ? STRINGS.editor.delta : capitalised(name),
     Array.isArray(value) ? value.join(', ') : String(value),
   ]);
 }
@@ -208,9 +214,9 @@ function bar(value: number | null, most: number): string {
 }
 
 /** 'targetModules' -> 'Target modules' */
-function words(name: string): string {
-  const spaced = name.replace(/([A-Z])/g, (letter) => ` ${letter.toLowerCase()}`);
-  return spaced.charAt(0).toUpperCase() + spaced.slice(1);
+function capitalised(name: string): string {
+  const words = formatSettingName(name);
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 export function formatBytes(bytes: number): string {

@@ -2,7 +2,14 @@ import type { StudyConfiguration } from '../../study/configuration.js';
 import type { JobRequest } from '../../study/jobs.js';
 import { STRINGS } from '../strings.js';
 import { formatAge } from '../durations.js';
-import { formatMerge, formatMetric, formatRun, formatShots, joinParts } from '../tree/labels.js';
+import {
+  formatMerge,
+  formatMetric,
+  formatRun,
+  formatSettingName,
+  formatShots,
+  joinParts,
+} from '../tree/labels.js';
 import type { StudyIndex, TaskContents } from '../tree/study-index.js';
 
 export type TuneRequest = Extract<JobRequest, { kind: 'tune' }>;
@@ -95,14 +102,20 @@ export function collectDeltas(configuration: StudyConfiguration, last?: string):
   const choices = Object.entries(configuration.deltas).map(([name, settings]): Choice<string> => {
     const { type, ...rest } = settings;
     const details = Object.entries(rest).map(
-      ([key, value]) => `${key} ${Array.isArray(value) ? value.join('+') : String(value)}`,
+      ([key, value]) =>
+        `${formatSettingName(key)} ${Array.isArray(value) ? value.join(' + ') : String(value)}`,
     );
-    return { label: name, description: type, detail: details.join(', '), value: name };
+    return {
+      label: name,
+      ...(name === type ? {} : { description: type }),
+      detail: details.join(', '),
+      value: name,
+    };
   });
   return lastFirst(choices, (value) => value === last);
 }
 
-/** Random, the merges of this task, and every checkpoint of that delta whose weights are here. */
+/** Random, the merges of this task, and every checkpoint of that delta whose weights are here; last those that have seen the task. */
 export function collectInitialisations(
   index: StudyIndex,
   tasks: readonly string[],
@@ -134,14 +147,21 @@ export function collectInitialisations(
       });
     }
   }
-  for (const contents of index.tasks.values()) {
+  const isOwn = ({ task: { name } }: TaskContents): boolean => tasks.includes(name);
+  const others = [...index.tasks.values()].filter((contents) => !isOwn(contents));
+  for (const contents of [...others, ...[...index.tasks.values()].filter(isOwn)]) {
     for (const { run, state, score } of contents.checkpoints) {
       if (run.deltaName !== deltaName || run.checkpoint === null) continue;
       if (state === 'failed' || state === 'absent') continue;
       choices.push({
         heading: STRINGS.tune.fromCheckpoint,
         label: run.task,
-        description: `${formatMetric(score)} · ${formatRun(run)} · ${formatAge(run.provenance.time, now)}`,
+        description: joinParts([
+          formatMetric(score),
+          formatRun(run),
+          formatAge(run.provenance.time, now),
+          isOwn(contents) ? STRINGS.tune.ownData : '',
+        ]),
         value: { kind: 'checkpoint', path: run.checkpoint.path },
       });
     }

@@ -14,6 +14,11 @@ export function joinParts(parts: readonly string[]): string {
   return parts.filter((part) => part !== '').join(' · ');
 }
 
+/** 'targetModules' -> 'target modules' */
+export function formatSettingName(key: string): string {
+  return key.replace(/([A-Z])/g, (letter) => ` ${letter.toLowerCase()}`);
+}
+
 export function formatShots(shots: number | 'full'): string {
   return shots === 'full' ? STRINGS.labels.fullData : STRINGS.labels.shots(shots);
 }
@@ -52,6 +57,13 @@ export function formatInitialisation(initialisation: Initialisation): string {
     case 'merge':
       return STRINGS.labels.fromMergeBy(formatMergeLabel(initialisation.label));
   }
+}
+
+/** 'from Loss', the same for a row that has little room. */
+export function formatStart(initialisation: Initialisation): string {
+  return initialisation.kind === 'merge'
+    ? STRINGS.labels.from(formatMergeLabel(initialisation.label))
+    : formatInitialisation(initialisation);
 }
 
 /** 'adapter, 16 shots, from merge by Loss': what the run was, without its outcome. */

@@ -8,6 +8,7 @@ import {
   formatMetric,
   formatRun,
   formatShots,
+  formatStart,
   joinParts,
   shortCommit,
 } from './labels.js';
@@ -238,7 +239,7 @@ function checkpointRow(node: CheckpointNode, context: RowContext): Row {
   const { icon, colour } = STATE_ICONS[state];
   // What tells the runs of a task apart comes first: a narrow side bar cuts off the end.
   const seed = run.role === 'source' ? '' : STRINGS.tree.seed(run.seed);
-  const start = run.role === 'source' ? STRINGS.tree.source : formatInitialisation(run.initialisation);
+  const start = run.role === 'source' ? STRINGS.tree.source : formatStart(run.initialisation);
   // Below the row of its initialisation only the seed is new.
   const [name, more] = node.amongSeeds === true ? [seed, ''] : [start, seed];
   const label = state === 'failed' ? name : `${formatMetric(score)}  ${name}`;
@@ -293,7 +294,7 @@ function seedsRow(node: SeedsNode, { now }: RowContext): Row {
       .map(({ run }) => run.provenance.time)
       .sort()
       .at(-1) ?? '';
-  return row(node, `${formatMetric(mean)}  ${formatInitialisation(initialisation)}`, {
+  return row(node, `${formatMetric(mean)}  ${formatStart(initialisation)}`, {
     description: joinParts([
       STRINGS.tree.overSeeds(seeds, deviation),
       deltaName,
