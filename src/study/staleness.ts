@@ -64,6 +64,8 @@ export async function judgeRequest(
         run.role === request.role &&
         run.kind === 'tune' &&
         run.seed === request.seed &&
+        // Another number of shots is another experiment, as good as it was.
+        run.shots === request.shots &&
         run.initialisation.kind === request.start.kind &&
         run.status === 'done',
     );
@@ -232,8 +234,6 @@ function reasonsOf(study: StudyFiles, run: RunRecord, plan: PlannedTune): string
   }
   if (run.inputs.initial !== inputs.initial) reasons.push('its initialisation changed');
   if (!isDeepStrictEqual(run.tuning, request.tuning)) reasons.push('the tuning settings changed');
-  if (run.shots !== request.shots) reasons.push('the number of shots changed');
-  if (run.seed !== request.seed) reasons.push('the seed changed');
   if (run.key === plan.key && plan.testMissing) reasons.push('the test data changed');
   if (run.results.metric !== study.metric(run.task)) reasons.push('the metric changed');
   return reasons.join(', ') || 'its inputs changed';

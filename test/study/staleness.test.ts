@@ -91,6 +91,15 @@ describe('records of a study', () => {
     expect(await staleByStatus()).toEqual(reasons.map(([, reason]) => reason));
   });
 
+  it('are fresh when another number of shots is asked for: theirs is another experiment', async () => {
+    await change((configuration) => ({
+      ...configuration,
+      targets: { ...QUICK_SETTINGS.targets, shots: 64 },
+    }));
+    expect(await judge()).toEqual(LORA);
+    expect(await staleByStatus()).toEqual([]);
+  });
+
   it('are stale when lengths changed, which no record names', async () => {
     await change((configuration) => ({ ...configuration, lengths: { input: 16, output: 8 } }));
     const stale = await judge();

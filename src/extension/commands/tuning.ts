@@ -123,14 +123,16 @@ async function chooseTuning(
           { title, placeholder: STRINGS.tune.initialisation },
         );
   if (initialisation === undefined) return undefined;
+  // Shots and seeds of a target say nothing about a source.
+  const lastInRole = last?.role === role ? last : undefined;
   const contents = tasks.flatMap((task) => owner.index.tasks.get(task) ?? []);
-  const shots = await pickOne(collectShots(contents, role, configuration, last?.shots), {
+  const shots = await pickOne(collectShots(contents, role, configuration, lastInRole?.shots), {
     title,
     placeholder: STRINGS.tune.shots,
   });
   if (shots === undefined) return undefined;
   const suggested =
-    role === 'source' ? [configuration.sources.seed] : (last?.seeds ?? configuration.targets.seeds);
+    lastInRole?.seeds ?? (role === 'source' ? [configuration.sources.seed] : configuration.targets.seeds);
   const text = await window.showInputBox({
     title,
     prompt: STRINGS.tune.seeds,
