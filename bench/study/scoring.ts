@@ -164,6 +164,7 @@ async function fill(
     task,
     file,
     sha256: file,
+    inPlace: true,
     tensors: (): Promise<DeltaTensors> => readTensors(file),
   });
   const request: ScoringRequest = {

@@ -9,11 +9,12 @@ import { loadStudy } from '../study/load.js';
 import { preflight } from '../study/preflight.js';
 import { studyReport } from '../study/report/report.js';
 import { readSnapshot, type StudyProblem } from '../study/snapshot.js';
-import { studyStatus, type StudyStatus } from '../study/status.js';
+import { studyStatus } from '../study/status.js';
 import { studyWeights } from '../study/study-weights.js';
 import { chosenDelta, withCommonOptions } from './common.js';
 import { addMergeChoice, mergeChoiceOf, mergeChoiceSchema } from './merge-choice.js';
 import { describeResults, resultsOf } from './results-text.js';
+import { describeStatus } from './status-text.js';
 import { alignColumns } from './terminal.js';
 
 /** The commands that only read: check, weights, results, report, status, devices. */
@@ -120,28 +121,6 @@ export function statusCommand(signal: AbortSignal): Command {
     const status = await studyStatus(directory, seed);
     terminal.result(describeStatus(status), status);
   });
-}
-
-function describeStatus({ holder, deltas, problems }: StudyStatus): string {
-  const lines: string[] = [];
-  if (holder !== null) {
-    lines.push(`Running: process ${holder.pid} on ${holder.host} since ${holder.since} (${holder.purpose}).`);
-  }
-  for (const { deltaName, pieces } of deltas) {
-    lines.push(`${deltaName}:`);
-    const rows = pieces.map(({ kind, counts }) => {
-      const states = (['done', 'stale', 'missing', 'failed', 'cancelled'] as const).flatMap((state) =>
-        counts[state] > 0 ? [`${counts[state]} ${state}`] : [],
-      );
-      return [`  ${kind}`, ...(states.length === 0 ? ['none'] : states)];
-    });
-    lines.push(alignColumns(rows));
-    for (const { details } of pieces) {
-      for (const { name, state, reason } of details) lines.push(`    ${state}  ${name}: ${reason}`);
-    }
-  }
-  if (problems > 0) lines.push(`${counted(problems, 'problem')}: deltaloom check lists them.`);
-  return lines.join('\n');
 }
 
 export function devicesCommand(signal: AbortSignal): Command {

@@ -97,14 +97,17 @@ function asFinished(run: RunRecord | null): FinishedRun | null {
   return checkpoint === null ? null : { ...run, checkpoint };
 }
 
-/** The target's few-shot delta from random initialisation that scores compare with. */
+/** The target's few-shot delta from random initialisation that scores compare with, and whether its weights are in place. */
 export async function teacherRun(
   study: StudyFiles,
   task: string,
   deltaName: string,
-): Promise<FinishedRun | null> {
+): Promise<{ readonly run: FinishedRun; readonly inPlace: boolean } | null> {
   const request = { ...targetTune(study, task, deltaName, firstTargetSeed(study)), test: false };
-  return recordedRun(study, await planTune(study, request));
+  const plan = await planTune(study, request);
+  const onRecord = await isOnRecord(study, { ...plan, testMissing: false }, { needsCheckpoint: false });
+  const run = onRecord ? asFinished(plan.recorded) : null;
+  return run === null ? null : { run, inPlace: await study.hasCheckpoint(run.checkpoint) };
 }
 
 /**

@@ -73,7 +73,7 @@ export async function scoringRequest(session: StudySession, request: ScoreReques
     methods: request.methods,
     granularities: request.granularities,
     targets,
-    sources: sources.map((run) => scoredDelta(session, run)),
+    sources: sources.map((run) => scoredDelta(session, run, true)),
     rows,
     columns,
     backboneFingerprint: await session.backboneFingerprint(),
@@ -106,11 +106,12 @@ function refuseMissing(wanted: readonly string[], found: readonly FinishedRun[],
   );
 }
 
-function scoredDelta(session: StudySession, run: FinishedRun): ScoredDelta {
+function scoredDelta(session: StudySession, run: FinishedRun, inPlace: boolean): ScoredDelta {
   return {
     task: run.task,
     sha256: run.checkpoint.sha256,
     file: run.checkpoint.path,
+    inPlace,
     tensors: async () => session.readDelta(run.checkpoint, await session.model(run.deltaName)),
   };
 }
@@ -155,7 +156,7 @@ async function scoredTarget(
       });
       return tokens;
     },
-    delta: teacher === null ? null : scoredDelta(session, teacher),
+    delta: teacher === null ? null : scoredDelta(session, teacher.run, teacher.inPlace),
   };
 }
 

@@ -171,7 +171,7 @@ function goldenExamples(folder: string, task: string): TokenisedExample[] {
 
 function scoredDelta(folder: string, deltaName: string, kind: string, task: string): ScoredDelta {
   const file = checkpoint(folder, deltaName, kind, task);
-  return { task, sha256: `${kind} ${task}`, file, tensors: () => readTensors(file) };
+  return { task, sha256: `${kind} ${task}`, file, inPlace: true, tensors: () => readTensors(file) };
 }
 
 function valuesOf(matrix: ScoreMatrix, part: number): number[][] {

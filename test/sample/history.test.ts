@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { matrixPath, mergeRecordPath, runRecordPath } from '../../src/study/paths.js';
 import { readSnapshot, type StudySnapshot } from '../../src/study/snapshot.js';
 import { staleRecords } from '../../src/study/staleness.js';
+import { studyStatus } from '../../src/study/status.js';
 import { StudyFiles } from '../../src/study/study-files.js';
 import { gitIn, writeSampleStudy } from '../support/commands.js';
 
@@ -77,6 +78,15 @@ describe('the history of the sample study', () => {
 
   it('is of a study in which nothing is stale', async () => {
     expect(await staleRecords(await StudyFiles.read(study), snapshot)).toEqual(new Map());
+    // Nor for the command line, though the weights of few-shot runs are not among the files.
+    const [adapter] = (await studyStatus(study)).deltas;
+    expect(
+      adapter?.pieces.filter(({ counts: { done, ...others } }) => done === 0 || sum(others) > 0),
+    ).toEqual([]);
     expect(snapshot.problems.filter(({ severity }) => severity === 'error')).toEqual([]);
   });
 });
+
+function sum(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((total, count) => total + count, 0);
+}

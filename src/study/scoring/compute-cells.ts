@@ -163,13 +163,17 @@ async function tuningCell(cell: WantedCell, inputs: PairInputs): Promise<CellVal
 }
 
 /**
- * @throws DeltaloomError `target-without-delta` when the target was not tuned yet
+ * @throws DeltaloomError `target-without-delta` when the target was not tuned yet, or its weights are not in place
  */
 export function targetDelta({ method }: WantedCell, target: ScoredTarget): ScoredDelta {
-  if (target.delta !== null) return target.delta;
+  if (target.delta?.inPlace === true) return target.delta;
+  const missing =
+    target.delta === null
+      ? `'${target.task}' has none`
+      : `the weights of that of '${target.task}' are not on this machine`;
   throw new DeltaloomError(
     'target-without-delta',
-    `'${method}' compares with the few-shot delta of the target, and '${target.task}' has none.`,
+    `'${method}' compares with the few-shot delta of the target, and ${missing}.`,
     {
       remedy: `Tune it first from random initialisation: deltaloom tune --task ${shellWord(target.task)} --role target.`,
     },

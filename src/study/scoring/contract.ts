@@ -18,6 +18,8 @@ export interface ScoredDelta {
   readonly sha256: string;
   /** For messages, relative to the study. */
   readonly file: string;
+  /** Whether the file is there and the recorded one. What was scored with it is fresh all the same. */
+  readonly inPlace: boolean;
   tensors(): Promise<DeltaTensors>;
 }
 

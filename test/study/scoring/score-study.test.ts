@@ -32,6 +32,7 @@ function delta(task: string, value: number): ScoredDelta {
     task,
     sha256: `${value}`.padEnd(64, '0'),
     file: task,
+    inPlace: true,
     tensors: () => Promise.resolve(tensors(value)),
   };
 }
@@ -228,6 +229,22 @@ describe('scoreStudy', () => {
     expect(double.calls.sweeps).toBe(0);
     await scoreStudy(request({ targets, methods: ['loss'] }), context());
     expect(double.calls.teachers).toBe(0);
+  });
+
+  it('keeps what was scored while the weights of the target are away, and asks for them for new cells', async () => {
+    await scoreStudy(request({ methods: ['kl-divergence'] }), context());
+    const targets = request().targets.map(({ delta, ...target }) => ({
+      ...target,
+      delta: delta === null ? null : { ...delta, inPlace: false },
+    }));
+    const again = await scoreStudy(request({ targets, methods: ['kl-divergence'] }), context());
+    expect(again).toMatchObject({ computed: 0 });
+    await expect(
+      scoreStudy(request({ targets, methods: ['weight-cosine'] }), context()),
+    ).rejects.toMatchObject({
+      code: 'target-without-delta',
+      message: expect.stringContaining('not on this machine') as string,
+    });
   });
 
   it('says which probe is empty', async () => {
