@@ -1,4 +1,5 @@
-import { resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { z } from 'zod';
 import { DeltaloomError } from '../core/errors.js';
@@ -7,6 +8,7 @@ import { openEngine } from '../engine/index.js';
 import { executeJob } from '../study/execute.js';
 import type { JobOutcome, JobRequest } from '../study/jobs.js';
 import { loadStudy, type Study } from '../study/load.js';
+import { checkpointOfRecord } from '../study/paths.js';
 import { Terminal } from './terminal.js';
 
 /** What every command takes. */
@@ -119,10 +121,22 @@ export async function runJob(context: CommandContext, request: JobRequest): Prom
   }
 }
 
-/** Runs a job and prints its outcome. */
+/** More checkpoints than these are not named one by one. */
+const MOST_NAMED = 8;
+
+/** Runs a job and prints its outcome, with the files that other commands can be given. */
 export async function runAndTell(context: CommandContext, request: JobRequest): Promise<void> {
   const outcome = await runJob(context, request);
-  context.terminal.result(outcome.summary, outcome);
+  const checkpoints = outcome.records
+    .flatMap((record) => checkpointOfRecord(record) ?? [])
+    .filter((file) => existsSync(join(context.directory, file)));
+  const more = checkpoints.length - MOST_NAMED;
+  const lines = [
+    outcome.summary,
+    ...checkpoints.slice(0, MOST_NAMED).map((file) => `  ${file}`),
+    ...(more > 0 ? [`  and ${more} more beside ${more === 1 ? 'it' : 'them'}`] : []),
+  ];
+  context.terminal.result(lines.join('\n'), { ...outcome, checkpoints });
 }
 
 /** The delta that was named, else the only one, else the first of the study. */

@@ -51,6 +51,14 @@ export function checkpointPath(task: string, id: string): string {
   return `${DATA_FOLDER}/checkpoints/${fileNameOf(task)}/${fileNameOf(id)}.safetensors`;
 }
 
+/** Where the weights lie of which this is the record (of a run or a merge); null for other records. */
+export function checkpointOfRecord(recordPath: string): string | null {
+  const [, task, name] = /^\.deltaloom\/(?:runs|merges)\/([^/]+)\/([^/]+)\.json$/.exec(recordPath) ?? [];
+  return task === undefined || name === undefined
+    ? null
+    : `${DATA_FOLDER}/checkpoints/${task}/${name}.safetensors`;
+}
+
 export function predictionsPath(task: string, id: string, split: string): string {
   return `${DATA_FOLDER}/predictions/${fileNameOf(task)}/${fileNameOf(id)}.${split}.jsonl`;
 }

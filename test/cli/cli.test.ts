@@ -93,7 +93,12 @@ describe('the command line', { timeout: 300_000 }, () => {
       '--json',
       ...work,
     );
-    expect(JSON.parse(tuned.stdout)).toMatchObject({ computed: 3, reused: 0 });
+    expect(JSON.parse(tuned.stdout)).toMatchObject({
+      ...{ computed: 3, reused: 0 },
+      checkpoints: expect.arrayContaining([
+        expect.stringMatching(/^\.deltaloom\/checkpoints\/last letter\/adapter\.source\..+\.safetensors$/),
+      ]) as string[],
+    });
     // One line a second at most: on a fast machine the first task's may be the only one.
     expect(tuned.stderr).toMatch(/\d+\/18 steps.*Tuning .+ \(adapter, full data, seed 42\)/);
     const scored = await deltaloom('score', '--study', study, '--method', 'loss', 'el2n', '--json', ...work);
@@ -108,7 +113,13 @@ describe('the command line', { timeout: 300_000 }, () => {
     const merged = await deltaloom(
       ...['merge', '--study', study, '--target', 'copy', '--weights', "it's=0.25", 'last letter=0.75'],
     );
-    expect(merged.stdout).toBe('Merged 2 sources for copy by explicit.\n');
+    // The file is said, since the next command may be given it.
+    const [, file = ''] =
+      /^Merged 2 sources for copy by explicit\.\n {2}(\S+\.safetensors)\n$/.exec(merged.stdout) ?? [];
+    const evaluated = await deltaloom(
+      ...['evaluate', '--study', study, '--task', 'copy', '--checkpoint', file, '--json', ...work],
+    );
+    expect(JSON.parse(evaluated.stdout)).toMatchObject({ computed: 1 });
     const refused = await deltaloom('weights', '--study', study, '--target', 'copy', '--temperature', '-1');
     expect(refused.stderr).toContain('must be a number greater than 0');
   });
