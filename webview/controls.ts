@@ -16,6 +16,11 @@ export interface Choice<Value extends string> {
   readonly description?: string;
 }
 
+/** Choices in the order in which their labels stand. */
+export function choicesOf<Value extends string>(labels: Readonly<Record<Value, string>>): Choice<Value>[] {
+  return (Object.entries(labels) as [Value, string][]).map(([value, label]) => ({ value, label }));
+}
+
 /** Letters that fit into a narrow control. */
 const SHORT_LABEL = 13;
 

@@ -8,6 +8,7 @@ import {
   type Parameters,
   type RequestKind,
 } from '../src/extension/panels/messages.js';
+import { PAGE_STRINGS } from './strings.js';
 import type { z } from 'zod';
 
 interface VsCodeApi {
@@ -63,8 +64,8 @@ export class Host {
     if (answer.success) return answer.data;
     throw new RequestFailed({
       code: 'answer-malformed',
-      message: `The extension's answer to '${kind}' was not understood: ${answer.error.issues[0]?.message ?? ''}`,
-      remedy: 'Reload the window: extension and panel may be of different versions.',
+      message: PAGE_STRINGS.host.notUnderstood(kind, answer.error.issues[0]?.message ?? ''),
+      remedy: PAGE_STRINGS.host.notUnderstoodRemedy,
     });
   }
 

@@ -8,6 +8,7 @@ import { LegendStrip } from './pictures/legend-strip.js';
 import { LinePicture } from './pictures/line-picture.js';
 import { SmallMultiples } from './pictures/small-multiples.js';
 import { Store } from './store.js';
+import { PAGE_STRINGS } from './strings.js';
 import { watchTheme } from './theme.js';
 import { curvesView } from './views/curves-view.js';
 import { heatmapView } from './views/heatmap-view.js';
@@ -45,13 +46,13 @@ function page(): unknown {
       ? nothing
       : failureNotice(
           failure,
-          button('Dismiss', () => store.dismiss()),
+          button(PAGE_STRINGS.page.dismiss, () => store.dismiss()),
         );
-  if (store.study === undefined) return loading('Reading the study…');
+  if (store.study === undefined) return loading(PAGE_STRINGS.page.reading);
   if (store.study === null) {
     return html`<div class="empty">
-      <h2>No study here</h2>
-      <p>Open a folder with a deltaloom.json, or create a study.</p>
+      <h2>${PAGE_STRINGS.page.noStudy}</h2>
+      <p>${PAGE_STRINGS.page.noStudyRemedy}</p>
     </div>`;
   }
   return html`${problem} ${content()}`;
@@ -62,9 +63,9 @@ function content(): unknown {
   const study = store.studyAt(shownVersion);
   if (study !== undefined) return VIEWS[kind](store, study);
   const failure = store.failureOf(`study ${shownVersion}`);
-  if (failure === undefined) return loading('Reading the study as of that commit…');
+  if (failure === undefined) return loading(PAGE_STRINGS.page.readingVersion);
   return failureNotice(
     failure,
-    button('Show the Working Tree', () => store.arrange({ shownVersion: null })),
+    button(PAGE_STRINGS.page.showWorkingTree, () => store.arrange({ shownVersion: null })),
   );
 }

@@ -5,8 +5,8 @@ import { formatDuration } from './durations.js';
 
 /**
  * Everything that the extension says in the editor: tree, commands, messages, the checkpoint editor, the panels' titles. (What
- * package.json shows stands there; what an error says comes with the error, what a panel's page says stands in its view.) One
- * place, so that tone and terms agree and a translation finds them.
+ * package.json shows stands there; what an error says comes with the error, what a panel's page says stands in
+ * webview/strings.ts.) One place, so that tone and terms agree and a translation finds them.
  */
 
 export const STRINGS = {

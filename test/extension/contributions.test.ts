@@ -22,6 +22,7 @@ import {
   VIEWS,
   WALKTHROUGH,
 } from '../../src/extension/identifiers.js';
+import { listUnsaid } from '../support/shown-texts.js';
 import { makeRecords, makeSnapshot, weightsOnDisk } from './make-study.js';
 
 /** What package.json declares and what the code has must be the same, in both directions. */
@@ -284,14 +285,6 @@ describe('package.json', () => {
 
 describe('the sentences', () => {
   it('are all said somewhere', () => {
-    const unsaid = Object.entries(STRINGS).flatMap(([group, sentences]) => {
-      if (typeof sentences === 'string') return [];
-      const taken = [...sources.matchAll(new RegExp(`\\{([^{}]*)\\}\\s*=\\s*STRINGS\\.${group}\\b`, 'g'))];
-      const names = new Set(taken.flatMap(([, list]) => (list ?? '').split(',').map((name) => name.trim())));
-      return Object.keys(sentences)
-        .filter((name) => !names.has(name) && !new RegExp(`STRINGS\\.${group}\\.${name}\\b`).test(sources))
-        .map((name) => `${group}.${name}`);
-    });
-    expect(unsaid).toEqual([]);
+    expect(listUnsaid('STRINGS', STRINGS, sources)).toEqual([]);
   });
 });

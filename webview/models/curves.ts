@@ -1,4 +1,5 @@
 import type { Arrangement, CurveView, RunView } from '../../src/extension/panels/messages.js';
+import { PAGE_STRINGS } from '../strings.js';
 import { describeRuns, runKey } from './runs.js';
 import type { TableModel } from './table.js';
 
@@ -6,6 +7,8 @@ import type { TableModel } from './table.js';
 
 export interface CurvesModel {
   readonly title: string;
+  /** What the curves are of. */
+  readonly measure: string;
   /** Ascending; every step that any curve has. */
   readonly steps: readonly number[];
   readonly series: readonly {
@@ -29,9 +32,10 @@ export function curvesModel(
   const recorded = runs.filter((run) => curves.some(({ id }) => id === runKey(run)));
   const { common, labels } = describeRuns(recorded);
   const label = new Map(recorded.map((run, i) => [runKey(run), labels[i] ?? '']));
-  const what = which === 'train' ? 'Training loss by step' : 'Dev metric by step';
+  const measure = PAGE_STRINGS.curves.measures[which];
   return {
-    title: common === '' ? what : `${what}: ${common}`,
+    title: PAGE_STRINGS.curves.title(measure, common),
+    measure,
     steps,
     series: curves.map((curve, k) => ({
       label: label.get(curve.id) ?? curve.label ?? curve.id,
@@ -45,7 +49,7 @@ export function curvesTable(model: CurvesModel, notes: readonly string[]): Table
   return {
     caption: model.title,
     columns: [
-      { title: 'Step', numeric: true },
+      { title: PAGE_STRINGS.curves.step, numeric: true },
       ...model.series.map(({ label }) => ({ title: label, numeric: true })),
     ],
     rows: model.steps.map((step, i) => [

@@ -3,6 +3,7 @@ import { orderByClustering, orderByGroup, orderByValue } from '../../src/core/ma
 import { SCORE_METHOD_INFO } from '../../src/core/methods.js';
 import { mean, ranks } from '../../src/core/statistics.js';
 import type { Arrangement, MatrixSummary, MatrixValues } from '../../src/extension/panels/messages.js';
+import { PAGE_STRINGS } from '../strings.js';
 import { formatNumber, type TableModel } from './table.js';
 
 /** From a score matrix to a picture of it: one part, ordered, with ranks and weights. Pure. */
@@ -109,7 +110,7 @@ export function heatmapModel(
     shown,
     values,
     compared: before,
-    comparedWith: options.comparedWith ?? 'before',
+    comparedWith: options.comparedWith ?? PAGE_STRINGS.heatmap.before,
     ranks: rankOf,
     weights: weightOf,
     scale: domain(shown, rows, columns, before !== null ? 'difference' : options.colour, direction),
@@ -121,7 +122,8 @@ export function heatmapModel(
 
 /** What is said of a cell under the pointer or the cursor. */
 export function describeCell(model: HeatmapModel, row: number, column: number): string {
-  return `${model.rows[row] ?? ''} ← ${model.columns[column] ?? ''}: ${cellFacts(model, row, column)}`;
+  const name = PAGE_STRINGS.cell.name(model.rows[row] ?? '', model.columns[column] ?? '');
+  return `${name}: ${cellFacts(model, row, column)}`;
 }
 
 /** The same without the cell's name. */
@@ -134,16 +136,17 @@ export function cellFacts(model: HeatmapModel, row: number, column: number): str
     const before = model.compared[place] ?? Number.NaN;
     parts.push(
       `${model.comparedWith} ${formatNumber(before, { digits: 4 })}`,
-      `difference ${formatNumber(value - before, { digits: 4, signed: true })}`,
+      PAGE_STRINGS.cell.difference(formatNumber(value - before, { digits: 4, signed: true })),
     );
   }
-  if (target === source) parts.push('own source, left out of the weights');
-  else if (Number.isNaN(value)) parts.push('not computed');
+  if (target === source) parts.push(PAGE_STRINGS.cell.ownSource);
+  else if (Number.isNaN(value)) parts.push(PAGE_STRINGS.heatmap.notComputed);
   else {
     const others = model.columns.filter((name) => name !== target).length;
+    const rank = formatNumber(model.ranks[place], { digits: Number.isInteger(model.ranks[place]) ? 0 : 1 });
     parts.push(
-      `rank ${formatNumber(model.ranks[place], { digits: Number.isInteger(model.ranks[place]) ? 0 : 1 })} of ${others}`,
-      `weight ${formatNumber(model.weights[place], { digits: 2, scale: 100 })} %`,
+      PAGE_STRINGS.cell.rank(rank, others),
+      PAGE_STRINGS.cell.weight(formatNumber(model.weights[place], { digits: 2, scale: 100 })),
     );
   }
   return parts.join(' · ');
@@ -153,17 +156,11 @@ export function cellFacts(model: HeatmapModel, row: number, column: number): str
 export function heatmapTable(model: HeatmapModel, notes: readonly string[]): TableModel {
   const width = model.columns.length;
   const { of } = model.scale;
-  const what = {
-    value: '',
-    rank: 'rank of the source, ',
-    weight: 'averaging weight in percent, ',
-    difference: `difference to ${model.comparedWith}, `,
-  }[of];
   const tied = model.shown.some((value) => !Number.isNaN(value) && !Number.isInteger(value));
   return {
-    caption: `${model.title}: ${what}targets in rows, sources in columns`,
+    caption: PAGE_STRINGS.heatmap.caption(model.title, of, model.comparedWith),
     columns: [
-      { title: 'Target', numeric: false },
+      { title: PAGE_STRINGS.common.target, numeric: false },
       ...model.columns.map((name) => ({ title: name, numeric: true })),
     ],
     rows: model.rows.map((name, r) => [
@@ -216,8 +213,8 @@ export function extent(
 /** `encoder.block.3.layer.0` in few letters: `enc 3.0`. */
 export function shortPart(part: string): string {
   const numbers = part.match(/\d+/g) ?? [];
-  if (part.startsWith('encoder')) return `enc ${numbers.join('.')}`.trim();
-  if (part.startsWith('decoder')) return `dec ${numbers.join('.')}`.trim();
+  if (part.startsWith('encoder')) return `${PAGE_STRINGS.heatmap.encoder} ${numbers.join('.')}`.trim();
+  if (part.startsWith('decoder')) return `${PAGE_STRINGS.heatmap.decoder} ${numbers.join('.')}`.trim();
   return part;
 }
 
@@ -295,6 +292,7 @@ function domain(
   direction: 'lower' | 'higher',
 ): ColourDomain {
   const { low, high } = extent(shown, rows, columns);
+  const { moreSimilar, lessSimilar, lower, higher, ofTheMerge } = PAGE_STRINGS.heatmap;
   if (what === 'difference') {
     const reach = Math.max(Math.abs(low), Math.abs(high)) || 1;
     return {
@@ -303,14 +301,13 @@ function domain(
       high: reach,
       kind: 'diverging',
       strong: 'high',
-      lowLabel: direction === 'lower' ? 'lower: more similar' : 'lower: less similar',
-      highLabel: direction === 'lower' ? 'higher: less similar' : 'higher: more similar',
+      lowLabel: lower(direction === 'lower' ? moreSimilar : lessSimilar),
+      highLabel: higher(direction === 'lower' ? lessSimilar : moreSimilar),
     };
   }
   const strong =
     what === 'rank' ? 'low' : what === 'weight' ? 'high' : direction === 'lower' ? 'low' : 'high';
-  const [more, less] =
-    what === 'weight' ? ['of the merge', 'of the merge'] : ['more similar', 'less similar'];
+  const [more, less] = what === 'weight' ? [ofTheMerge, ofTheMerge] : [moreSimilar, lessSimilar];
   return {
     of: what,
     low: what === 'weight' ? 0 : low,

@@ -1,6 +1,7 @@
 import { SCORE_METHOD_INFO, type ScoreMethod } from '../../src/core/methods.js';
 import type { ResultCell, ResultsTable } from '../../src/core/results.js';
 import { spearman } from '../../src/core/statistics.js';
+import { PAGE_STRINGS } from '../strings.js';
 import type { ScoreSheet } from './heatmap.js';
 import { formatNumber, type TableModel } from './table.js';
 import { isFailure, scoredRow, weightsModel, type WeightsFailure, type WeightsModel } from './weights.js';
@@ -98,18 +99,21 @@ export function methodsTable(
           won ? ' ★' : '',
         ].join('');
   return {
-    caption: `Weights of the sources of ${target} in percent, each method at the study's temperature`,
-    columns: [{ title: 'Source', numeric: false }, ...columns.map(({ title }) => ({ title, numeric: true }))],
+    caption: PAGE_STRINGS.methods.weights(target),
+    columns: [
+      { title: PAGE_STRINGS.common.source, numeric: false },
+      ...columns.map(({ title }) => ({ title, numeric: true })),
+    ],
     rows: [
       ...sources.map((source, i) => [source, ...(weights[i] ?? [])]),
-      ['Temperature', ...columns.map(({ temperature }) => String(temperature))],
+      [PAGE_STRINGS.common.temperature, ...columns.map(({ temperature }) => String(temperature))],
       [
-        'Effective sources',
+        PAGE_STRINGS.common.effectiveSources,
         ...columns.map(({ weights: own }) =>
           isFailure(own) ? '–' : formatNumber(own.summary.effectiveSources, { digits: 2 }),
         ),
       ],
-      ...(results === null ? [] : [[`Test after tuning (${results})`, ...columns.map(tested)]]),
+      ...(results === null ? [] : [[PAGE_STRINGS.methods.tested(results), ...columns.map(tested)]]),
     ],
     digits: 1,
     scale: 100,
@@ -119,8 +123,11 @@ export function methodsTable(
 
 export function correlationTable({ columns, correlations }: MethodComparison, target: string): TableModel {
   return {
-    caption: `Rank correlation of the methods over the sources of ${target} (Spearman)`,
-    columns: [{ title: 'Method', numeric: false }, ...columns.map(({ title }) => ({ title, numeric: true }))],
+    caption: PAGE_STRINGS.methods.correlation(target),
+    columns: [
+      { title: PAGE_STRINGS.common.method, numeric: false },
+      ...columns.map(({ title }) => ({ title, numeric: true })),
+    ],
     rows: columns.map(({ title }, i) => [title, ...(correlations[i] ?? [])]),
     digits: 2,
     aside: (row, column) => row === column - 1,

@@ -6,6 +6,7 @@ import type {
   ProvenanceView,
   RepositoryView,
 } from '../../src/extension/panels/messages.js';
+import { PAGE_STRINGS } from '../strings.js';
 import { once } from './once.js';
 
 /** Where what is on screen came from, in words. Pure. */
@@ -15,7 +16,7 @@ export function shortCommit(commit: string): string {
 }
 
 export function versionName(version: string | null): string {
-  return version === null ? 'working tree' : shortCommit(version);
+  return version === null ? PAGE_STRINGS.versions.workingTreeName : shortCommit(version);
 }
 
 /** `3 Nov 2026, 14:02` in the person's own time zone. */
@@ -37,16 +38,12 @@ const clock = once(
 
 /** `Computed at 1a2b3c4 on main by Ada, 3 Nov 2026, 14:02, on cpu in 3.1 s; the tree had uncommitted changes`. */
 export function provenanceText(provenance: ProvenanceView, timeZone?: string): string {
-  const { commit, branch, dirty, author, time, device, seconds } = provenance;
-  const where = commit === null ? 'without a commit' : `at ${shortCommit(commit)}`;
-  return [
-    `Computed ${where}`,
-    commit === null || branch === null ? '' : ` on ${branch}`,
-    author === null ? '' : ` by ${author}`,
-    `, ${formatTime(time, timeZone)}, on ${device}`,
-    seconds > 0 ? ` in ${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s` : '',
-    commit === null || !dirty ? '' : '; the tree had uncommitted changes',
-  ].join('');
+  const { commit, time } = provenance;
+  return PAGE_STRINGS.provenance.computed({
+    ...provenance,
+    commit: commit === null ? null : shortCommit(commit),
+    time: formatTime(time, timeZone),
+  });
 }
 
 /**
@@ -61,12 +58,19 @@ export function recordedText(
   if (repository.kind === 'none') return null;
   const last =
     commits.find(({ hash, here }) => here && (shownVersion === null || hash === shownVersion)) ?? null;
-  if (last === null) return shownVersion === null ? { text: 'Not committed yet', commit: null } : null;
+  if (last === null) {
+    return shownVersion === null ? { text: PAGE_STRINGS.provenance.notCommitted, commit: null } : null;
+  }
   const { hash, author, date, subject } = last;
-  const where = `${shortCommit(hash)} by ${author}, ${formatTime(date, timeZone)}: ${subject}`;
+  const where = PAGE_STRINGS.provenance.commit(
+    shortCommit(hash),
+    author,
+    formatTime(date, timeZone),
+    subject,
+  );
   return shownVersion === null && changedHere
-    ? { text: `Changed and not committed since ${where}`, commit: last }
-    : { text: `On record since ${where}`, commit: last };
+    ? { text: PAGE_STRINGS.provenance.changed(where), commit: last }
+    : { text: PAGE_STRINGS.provenance.recorded(where), commit: last };
 }
 
 /** The latest of several. */
@@ -86,15 +90,12 @@ export function commitDetail({ author, date }: CommitView): string {
 export function repositoryNotice(repository: RepositoryView): string | null {
   if (repository.kind === 'none') return `${repository.reason} ${repository.remedy}`.trim();
   const notices: string[] = [];
-  if (repository.head === null) notices.push('This repository has no commit yet.');
+  if (repository.head === null) notices.push(PAGE_STRINGS.provenance.noCommit);
   else if (repository.branch === null && repository.operation === null) {
-    notices.push(`HEAD is detached at ${shortCommit(repository.head)}: a commit made now is on no branch.`);
+    notices.push(PAGE_STRINGS.provenance.detached(shortCommit(repository.head)));
   }
-  if (repository.operation !== null) {
-    notices.push(`A ${repository.operation} is in progress: results can be committed when it has ended.`);
-  }
-  if (repository.shallow)
-    notices.push('This is a shallow clone: older commits are missing (git fetch --unshallow).');
+  if (repository.operation !== null) notices.push(PAGE_STRINGS.provenance.inProgress(repository.operation));
+  if (repository.shallow) notices.push(PAGE_STRINGS.provenance.shallow);
   return notices.length === 0 ? null : notices.join(' ');
 }
 

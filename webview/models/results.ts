@@ -1,5 +1,6 @@
 import { collectResults, type ResultsTable, type ResultCell } from '../../src/core/results.js';
 import type { Arrangement, RunView, StudyView } from '../../src/extension/panels/messages.js';
+import { PAGE_STRINGS } from '../strings.js';
 import { initialisationTitle, startRank } from './runs.js';
 import type { TableModel } from './table.js';
 
@@ -31,7 +32,7 @@ export function tablesOf(study: StudyView, split: 'test' | 'dev'): ResultsTable[
 }
 
 export function tableKey({ deltaName, shots }: { deltaName: string; shots: number | 'full' }): string {
-  return `${deltaName}, ${shots === 'full' ? 'full data' : `${shots} shots`}`;
+  return `${deltaName}, ${PAGE_STRINGS.runs.data(shots)}`;
 }
 
 export interface ResultsModel {
@@ -113,8 +114,8 @@ export function resultsModel(
     model: {
       caption: caption(table, before !== null, figure, split),
       columns: [
-        { title: 'Task', numeric: false },
-        { title: 'Metric', numeric: false },
+        { title: PAGE_STRINGS.results.task, numeric: false },
+        { title: PAGE_STRINGS.results.metric, numeric: false },
         ...initialisations.map((name) => ({ title: initialisationTitle(name), numeric: true })),
       ],
       rows: [
@@ -123,7 +124,7 @@ export function resultsModel(
           metric.get(task) ?? '',
           ...initialisations.map((name) => shownCell(cell(task, name), value(task, name))),
         ]),
-        [`Mean of ${tasks.length} ${tasks.length === 1 ? 'task' : 'tasks'}`, '', ...summary],
+        [PAGE_STRINGS.results.meanRow(tasks.length), '', ...summary],
       ],
       digits: 1,
       scale: 100,
@@ -154,14 +155,15 @@ function caption(
   split: 'test' | 'dev',
 ): string {
   const seeds = Math.max(...table.cells.flatMap((row) => row.map((cell) => cell?.seeds.length ?? 0)));
+  const { differenceOfMeans, overSeeds, oneSeed, figures } = PAGE_STRINGS.results;
   const what = difference
-    ? 'Difference of the means'
-    : {
-        value: seeds > 1 ? 'Mean ± deviation over seeds' : 'One seed each',
-        'gain-random': 'Gain over random',
-        'gain-average': 'Gain over average',
-      }[figure];
-  return `${what}, ${split}, ${tableKey(table)}, in points (0 to 100)`;
+    ? differenceOfMeans
+    : figure === 'value'
+      ? seeds > 1
+        ? overSeeds
+        : oneSeed
+      : figures[figure];
+  return PAGE_STRINGS.results.caption(what, split, tableKey(table));
 }
 
 function cellOf(table: ResultsTable, task: string, initialisation: string): ResultCell | null {

@@ -1,8 +1,12 @@
 import { SCORE_METHODS, SCORE_METHOD_INFO } from '../../src/core/methods.js';
 import { LEADING_COLUMNS } from '../../src/core/results.js';
 import type { RunView } from '../../src/extension/panels/messages.js';
+import { PAGE_STRINGS } from '../strings.js';
 
 /** Runs and what they start from, in words. Pure. */
+
+/** So begins in the records what starts from another task's delta. */
+const FROM = 'from ';
 
 /** `loss` is shown as 'Loss', a part's merge as 'GraNd, encoder.block.1', `best-source` as 'Best source'. */
 export function initialisationTitle(initialisation: string): string {
@@ -13,15 +17,17 @@ export function initialisationTitle(initialisation: string): string {
     method !== undefined
       ? SCORE_METHOD_INFO[method].title
       : // A task's own name stays as it is.
-        head.startsWith('from ')
-        ? `From ${head.slice('from '.length)}`
+        head.startsWith(FROM)
+        ? PAGE_STRINGS.runs.fromTask(head.slice(FROM.length))
         : words.charAt(0).toUpperCase() + words.slice(1);
   return rest.length === 0 ? name : `${name}, ${rest.join('/')}`;
 }
 
 /** `from Loss`, `from film_reviews`. */
 export function start(initialisation: string): string {
-  return initialisation.startsWith('from ') ? initialisation : `from ${initialisationTitle(initialisation)}`;
+  return PAGE_STRINGS.runs.from(
+    initialisation.startsWith(FROM) ? initialisation.slice(FROM.length) : initialisationTitle(initialisation),
+  );
 }
 
 export function runKey({ task, id }: RunView): string {
@@ -33,14 +39,14 @@ function parts({ task, role, initialisation, deltaName, shots, seed, status }: R
   return [
     task,
     role === 'source'
-      ? 'source'
+      ? PAGE_STRINGS.runs.source
       : role === 'step-k'
-        ? `a few steps ${start(initialisation)}`
+        ? PAGE_STRINGS.runs.fewSteps(start(initialisation))
         : start(initialisation),
     deltaName,
-    shots === 'full' ? 'full data' : `${shots} shots`,
-    `seed ${seed}`,
-    status === 'done' ? '' : status,
+    PAGE_STRINGS.runs.data(shots),
+    PAGE_STRINGS.runs.seed(seed),
+    PAGE_STRINGS.runs.states[status],
   ];
 }
 
@@ -93,7 +99,10 @@ export function describeRuns(runs: readonly RunView[]): {
 
 function join([head = '', ...rest]: readonly string[]): string {
   const [second = '', ...others] = rest;
-  const named = second.startsWith('from ') || second === 'source' ? `${head} ${second}` : [head, second];
+  const named =
+    second.startsWith(PAGE_STRINGS.runs.from('')) || second === PAGE_STRINGS.runs.source
+      ? `${head} ${second}`
+      : [head, second];
   return [named, ...others]
     .flat()
     .filter((part) => part !== '')

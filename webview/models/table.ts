@@ -1,3 +1,5 @@
+import { PAGE_STRINGS } from '../strings.js';
+
 /** A table as people see it, the alternative to every picture, and what leaves the panel as text. Pure. */
 
 export interface Measured {
@@ -85,7 +87,7 @@ function spread(table: TableModel): { titles: string[]; rows: (string | number |
     }),
   );
   const titles = table.columns.flatMap(({ title }, j) =>
-    deviating[j] === true ? [title, `${title} (sd)`] : [title],
+    deviating[j] === true ? [title, PAGE_STRINGS.table.deviation(title)] : [title],
   );
   const rows = table.rows.map((row) =>
     row.flatMap((cell, j) => {

@@ -1,6 +1,7 @@
 import { averagingWeights, type AveragingWeights } from '../../src/core/averaging-weights.js';
 import { orderByGroup, orderByValue } from '../../src/core/matrix-order.js';
 import type { Arrangement } from '../../src/extension/panels/messages.js';
+import { PAGE_STRINGS } from '../strings.js';
 import type { ScoreSheet } from './heatmap.js';
 import type { TableModel } from './table.js';
 
@@ -38,20 +39,17 @@ export function weightsModel(
 ): WeightsModel | WeightsFailure {
   const row = scoredRow(sheet, target, options.part);
   if (row === null) {
-    return { message: `There are no scores for ${target}.`, remedy: 'Score it against the sources.' };
+    return { message: PAGE_STRINGS.weights.noScores(target), remedy: PAGE_STRINGS.weights.noScoresRemedy };
   }
   const unknown = row.filter(({ task, value }) => task !== target && value === null);
   if (unknown.length > 0) {
     return {
-      message: `${unknown.length} of ${row.length - 1} scores of ${target} are missing or not finite (${unknown[0]?.task ?? ''}${unknown.length > 1 ? ', …' : ''}).`,
-      remedy: 'Compute the missing cells (Deltaloom: Score), or look at the checkpoint of that source.',
+      message: PAGE_STRINGS.weights.missing(unknown.length, row.length - 1, target, unknown[0]?.task ?? ''),
+      remedy: PAGE_STRINGS.weights.missingRemedy,
     };
   }
   if (row.every(({ task }) => task === target)) {
-    return {
-      message: `There is no source for ${target} but its own.`,
-      remedy: 'Tune a source on another task.',
-    };
+    return { message: PAGE_STRINGS.weights.noSource(target), remedy: PAGE_STRINGS.weights.noSourceRemedy };
   }
   const { direction } = sheet.summary;
   const summary = averagingWeights(target, row, { direction, temperature: options.temperature });
@@ -94,11 +92,11 @@ function ordered(
 
 export function weightsTable(model: WeightsModel, method: string, notes: readonly string[]): TableModel {
   return {
-    caption: `Averaging weights of ${model.target} by ${method}, temperature ${Number(model.temperature.toPrecision(6))}`,
+    caption: PAGE_STRINGS.weights.title(model.target, method, Number(model.temperature.toPrecision(6))),
     columns: [
-      { title: 'Source', numeric: false },
-      { title: 'Score', numeric: true },
-      { title: 'Weight', numeric: true },
+      { title: PAGE_STRINGS.common.source, numeric: false },
+      { title: PAGE_STRINGS.common.score, numeric: true },
+      { title: PAGE_STRINGS.weights.weight, numeric: true },
     ],
     rows: model.rows.map(({ source, value, weight }) => [source, value, weight]),
     digits: 4,

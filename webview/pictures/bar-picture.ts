@@ -1,5 +1,6 @@
 import { BarController, BarElement, CategoryScale, Chart, LinearScale, type Plugin } from 'chart.js';
 import { formatNumber } from '../models/table.js';
+import { PAGE_STRINGS } from '../strings.js';
 import type { Theme } from '../theme.js';
 import { Picture, walk } from './picture.js';
 
@@ -42,9 +43,9 @@ export class BarPicture extends Picture<BarModel> {
 
   protected describe(model: BarModel) {
     return {
-      name: `${model.title}, ${model.bars.length} bars`,
-      hint: 'Point at a bar, or walk over them with Up and Down.',
-      keys: 'Up and Down walk over the bars. Choose Table for the same as a table.',
+      name: PAGE_STRINGS.pictures.bars(model.title, model.bars.length),
+      hint: PAGE_STRINGS.pictures.barsHint,
+      keys: PAGE_STRINGS.pictures.barsKeys,
     };
   }
 

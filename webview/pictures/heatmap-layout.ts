@@ -1,6 +1,7 @@
 import { css, divergingScale, sequentialScale, type Ground, type Rgb } from '../colour.js';
 import type { ColourDomain, HeatmapModel } from '../models/heatmap.js';
 import { formatNumber } from '../models/table.js';
+import { PAGE_STRINGS } from '../strings.js';
 import type { Theme } from '../theme.js';
 
 /** Sizes, colours and texts of a heatmap's cells, shared by the canvas and the SVG. Pure. */
@@ -114,6 +115,6 @@ export function numberText(value: number, of: ColourDomain['of']): string {
 
 /** What stands at the two ends of the legend. */
 export function legendTexts({ of, low, high, lowLabel, highLabel }: ColourDomain): [string, string] {
-  const unit = of === 'weight' ? ' %' : '';
+  const unit = of === 'weight' ? PAGE_STRINGS.common.percent : '';
   return [`${numberText(low, of)}${unit} ${lowLabel}`, `${numberText(high, of)}${unit} ${highLabel}`];
 }

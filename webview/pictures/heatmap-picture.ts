@@ -2,6 +2,7 @@ import { CategoryScale, Chart, type Plugin } from 'chart.js';
 import { MatrixController, MatrixElement } from 'chartjs-chart-matrix';
 import { css, inkOn, type Rgb } from '../colour.js';
 import { describeCell, type HeatmapModel } from '../models/heatmap.js';
+import { PAGE_STRINGS } from '../strings.js';
 import type { Theme } from '../theme.js';
 import {
   boundaryStrokes,
@@ -42,9 +43,9 @@ export class HeatmapPicture extends Picture<HeatmapPictureModel> {
 
   protected describe({ heatmap }: HeatmapPictureModel) {
     return {
-      name: `Heatmap of ${heatmap.title}, ${heatmap.rows.length} targets by ${heatmap.columns.length} sources`,
-      hint: 'Point at a cell, or walk over them with the arrow keys.',
-      keys: 'Arrow keys walk over the cells, Page Up and Page Down by ten rows, Enter chooses. Choose Table for the same as a table.',
+      name: PAGE_STRINGS.pictures.heatmap(heatmap.title, heatmap.rows.length, heatmap.columns.length),
+      hint: PAGE_STRINGS.pictures.heatmapHint,
+      keys: PAGE_STRINGS.pictures.heatmapKeys,
     };
   }
 

@@ -1,5 +1,6 @@
 import { Chart, LinearScale, LineController, LineElement, PointElement, CategoryScale } from 'chart.js';
 import { formatNumber } from '../models/table.js';
+import { PAGE_STRINGS } from '../strings.js';
 import type { Theme } from '../theme.js';
 import { LABEL_FONT } from './bar-picture.js';
 import { Picture, walk } from './picture.js';
@@ -42,9 +43,9 @@ export class LinePicture extends Picture<LineModel> {
 
   protected describe(model: LineModel) {
     return {
-      name: `${model.title}, ${model.series.length} ${model.series.length === 1 ? 'line' : 'lines'}`,
-      hint: 'Point at the lines, or walk along with Left and Right.',
-      keys: 'Left and Right walk along. Choose Table for the same as a table.',
+      name: PAGE_STRINGS.pictures.lines(model.title, model.series.length),
+      hint: PAGE_STRINGS.pictures.linesHint,
+      keys: PAGE_STRINGS.pictures.linesKeys,
     };
   }
 

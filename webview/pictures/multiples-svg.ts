@@ -1,6 +1,7 @@
 import { SCORE_METHOD_INFO } from '../../src/core/methods.js';
 import { css } from '../colour.js';
 import { shortPart } from '../models/heatmap.js';
+import { PAGE_STRINGS } from '../strings.js';
 import type { Theme } from '../theme.js';
 import { partColours, type MultiplesModel } from './part-colours.js';
 import { drawing, tag, text, textWidth } from './svg.js';
@@ -15,7 +16,7 @@ const PER_ROW = 8;
 /** All blocks or layers in small as one drawing that stands alone. Pure. */
 export function multiplesSvg(model: MultiplesModel, notes: readonly string[], theme: Theme): string {
   const { parts, method, deltaName } = model.sheet.summary;
-  const title = `${SCORE_METHOD_INFO[method].title} (${deltaName}), every part on its own scale`;
+  const title = PAGE_STRINGS.heatmap.everyPartTitle(`${SCORE_METHOD_INFO[method].title} (${deltaName})`);
   const [cellWidth, cellHeight] = [SIDE / model.columns.length, SIDE / model.rows.length];
   const content = [text(MARGIN, MARGIN + 12, title, { 'font-size': 14, 'font-weight': 'bold' })];
   parts.forEach((name, part) => {

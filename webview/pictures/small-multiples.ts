@@ -1,4 +1,5 @@
 import { shortPart } from '../models/heatmap.js';
+import { PAGE_STRINGS } from '../strings.js';
 import { readTheme, watchTheme } from '../theme.js';
 import { paintBitmap } from './heatmap-picture.js';
 import { partColours, type MultiplesModel } from './part-colours.js';
@@ -48,7 +49,7 @@ export class SmallMultiples extends HTMLElement {
     const state = `${id} ${ground}`;
     if (state !== this.drawn) {
       this.drawn = state;
-      this.setAttribute('aria-label', `All ${parts.length} parts`);
+      this.setAttribute('aria-label', PAGE_STRINGS.pictures.parts(parts.length));
       this.replaceChildren(
         ...parts.map((name, part) => {
           const picture = paintBitmap(

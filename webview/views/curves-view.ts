@@ -1,12 +1,13 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import type { CurveView, RunView, StudyView } from '../../src/extension/panels/messages.js';
-import { button, checkbox, failureNotice, loading, switcher, textfield } from '../controls.js';
+import { button, checkbox, choicesOf, failureNotice, loading, switcher, textfield } from '../controls.js';
 import { curvesModel, curvesTable, type CurvesModel } from '../models/curves.js';
 import { once } from '../models/once.js';
 import { describeRun, inStudyOrder, runKey } from '../models/runs.js';
 import { lineSvg } from '../pictures/chart-svg.js';
 import type { LineModel } from '../pictures/line-picture.js';
 import type { Store } from '../store.js';
+import { PAGE_STRINGS } from '../strings.js';
 import { readTheme } from '../theme.js';
 import { displayControl } from './display-control.js';
 import { exportBar } from './export-bar.js';
@@ -23,8 +24,8 @@ const model = once(curvesModel);
 const lines = once((curves: CurvesModel, notes: string): LineModel => ({
   title: curves.title,
   positions: curves.steps,
-  xTitle: 'Step',
-  yTitle: curves.title.split(' by ')[0] ?? '',
+  xTitle: PAGE_STRINGS.curves.step,
+  yTitle: curves.measure,
   series: curves.series,
   marked: null,
   notes: notes === '' ? [] : notes.split('\n'),
@@ -42,11 +43,8 @@ export function curvesView(store: Store, study: StudyView): TemplateResult {
     ${versionBar(store, ['.deltaloom/runs'], { comparing: false })}
     <div class="row">
       ${switcher(
-        'Curve',
-        [
-          { value: 'train', label: 'Training loss' },
-          { value: 'dev', label: 'Dev metric' },
-        ],
+        PAGE_STRINGS.curves.curve,
+        choicesOf(PAGE_STRINGS.curves.measures),
         arrangement.curve,
         (curve) => store.arrange({ curve }),
       )}
@@ -56,7 +54,7 @@ export function curvesView(store: Store, study: StudyView): TemplateResult {
       loaded !== undefined
         ? picture(store, study, loaded)
         : failure === undefined
-          ? loading('Reading curves…')
+          ? loading(PAGE_STRINGS.curves.reading)
           : failureNotice(failure)
     }
     ${runList(store, tuned, study.tasks, chosen)}
@@ -65,9 +63,7 @@ export function curvesView(store: Store, study: StudyView): TemplateResult {
 
 function picture(store: Store, study: StudyView, curves: readonly CurveView[]): TemplateResult {
   if (curves.length === 0) {
-    return study.runs.length === 0
-      ? html``
-      : html`<p class="muted">Choose runs below to see their curves.</p>`;
+    return study.runs.length === 0 ? html`` : html`<p class="muted">${PAGE_STRINGS.curves.choose}</p>`;
   }
   const { curve, display, shownVersion } = store.arrangement;
   const shown = model(curves, study.runs, curve);
@@ -78,12 +74,14 @@ function picture(store: Store, study: StudyView, curves: readonly CurveView[]): 
   const drawn = lines(shown, notes.join('\n'));
   const running = curves.filter((one) => one.running).length;
   const table = () => curvesTable(shown, notes);
-  return html`<h2>${shown.title}${running > 0 ? html` <small>${running} still running</small>` : nothing}</h2>
+  return html`<h2>
+      ${shown.title}${running > 0 ? html` <small>${PAGE_STRINGS.curves.stillRunning(running)}</small>` : nothing}
+    </h2>
     ${provenanceLine(store, provenances)} ${recordedLine(store)}
     ${
       shown.steps.length === 0
         ? html`<p class="muted" role="status">
-            No point measured yet${shownVersion === null ? '' : ' in this version'}.
+            ${shownVersion === null ? PAGE_STRINGS.curves.noPoint : PAGE_STRINGS.curves.noPointInVersion}
           </p>`
         : display === 'table'
           ? tableView(table())
@@ -107,24 +105,35 @@ function runList(
     store.arrange({ runs: shown ? [...chosen, key] : chosen.filter((other) => other !== key) });
   return html`<section>
     <h3>
-      Runs
-      ${chosen.length > 0 ? html`<small>${chosen.length} of at most ${MOST_LINES} shown</small>` : nothing}
+      ${PAGE_STRINGS.curves.runs}
+      ${
+        chosen.length > 0
+          ? html`<small>${PAGE_STRINGS.curves.shown(chosen.length, MOST_LINES)}</small>`
+          : nothing
+      }
     </h3>
     ${
       tuned.length === 0
-        ? html`<p class="muted">Nothing has been tuned yet. A running tuning appears here by itself.</p>`
+        ? html`<p class="muted">${PAGE_STRINGS.curves.nothingTuned}</p>`
         : html`<div class="row">
-              ${textfield('Filter', filter, (text) => store.arrange({ filter: text }), 'task, method or seed')}
+              ${textfield(
+                PAGE_STRINGS.common.filter,
+                filter,
+                (text) => store.arrange({ filter: text }),
+                PAGE_STRINGS.curves.filterExample,
+              )}
               <div class="actions">
                 ${button(
-                  `Show ${Math.min(listed.length, MOST_LINES)} Listed`,
+                  PAGE_STRINGS.curves.showListed(Math.min(listed.length, MOST_LINES)),
                   () => store.arrange({ runs: listed.slice(0, MOST_LINES).map(runKey) }),
                   { disabled: listed.length === 0 },
                 )}
-                ${button('Show None', () => store.arrange({ runs: [] }), { disabled: chosen.length === 0 })}
+                ${button(PAGE_STRINGS.curves.showNone, () => store.arrange({ runs: [] }), {
+                  disabled: chosen.length === 0,
+                })}
               </div>
             </div>
-            <div class="run-list" role="group" aria-label="Runs">
+            <div class="run-list" role="group" aria-label=${PAGE_STRINGS.curves.runs}>
               ${listed
                 .slice(0, MOST_LISTED)
                 .map((run) =>
@@ -134,7 +143,7 @@ function runList(
                 )}
               ${
                 listed.length > MOST_LISTED
-                  ? html`<p class="muted">${listed.length - MOST_LISTED} more: filter to see them.</p>`
+                  ? html`<p class="muted">${PAGE_STRINGS.curves.more(listed.length - MOST_LISTED)}</p>`
                   : nothing
               }
             </div>`

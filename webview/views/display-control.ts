@@ -1,15 +1,13 @@
 import type { TemplateResult } from 'lit';
-import { switcher } from '../controls.js';
+import { choicesOf, switcher } from '../controls.js';
 import type { Store } from '../store.js';
+import { PAGE_STRINGS } from '../strings.js';
 
 /** Every picture is to be had as a table too. */
 export function displayControl(store: Store): TemplateResult {
   return switcher(
-    'Show as',
-    [
-      { value: 'picture', label: 'Picture' },
-      { value: 'table', label: 'Table' },
-    ],
+    PAGE_STRINGS.common.showAs,
+    choicesOf(PAGE_STRINGS.common.displays),
     store.arrangement.display,
     (display) => store.arrange({ display }),
   );

@@ -1,18 +1,12 @@
 import { html, type TemplateResult } from 'lit';
-import { button, select, type Choice } from '../controls.js';
+import { button, choicesOf, select } from '../controls.js';
 import { writeTable, type TableFormat, type TableModel } from '../models/table.js';
 import type { Store } from '../store.js';
+import { PAGE_STRINGS } from '../strings.js';
 
 type Format = TableFormat | 'png' | 'svg';
 
-const FORMATS: readonly Choice<Format>[] = [
-  { value: 'csv', label: 'CSV' },
-  { value: 'json', label: 'JSON' },
-  { value: 'markdown', label: 'Markdown' },
-  { value: 'latex', label: 'LaTeX' },
-  { value: 'png', label: 'PNG picture' },
-  { value: 'svg', label: 'SVG picture' },
-];
+const FORMATS = choicesOf<Format>(PAGE_STRINGS.export.formats);
 const ENDINGS: Readonly<Record<Format, string>> = {
   csv: 'csv',
   json: 'json',
@@ -44,15 +38,19 @@ export function exportBar(
   const written = (): string =>
     format === 'png' || format === 'svg' ? (picture?.() ?? '') : writeTable(table(), format);
   return html`<div class="export">
-    ${select('Export as', formats, format, (value) => {
+    ${select(PAGE_STRINGS.export.format, formats, format, (value) => {
       chosen = value;
       store.changed();
     })}
-    ${button('Copy', () => void store.ask('copy', { text: written(), what: ENDINGS[format].toUpperCase() }), {
-      disabled: format === 'png',
-      title: format === 'png' ? 'A picture can only be saved' : 'Copy to the clipboard',
-    })}
-    ${button('Save…', () => {
+    ${button(
+      PAGE_STRINGS.export.copy,
+      () => void store.ask('copy', { text: written(), what: ENDINGS[format].toUpperCase() }),
+      {
+        disabled: format === 'png',
+        title: format === 'png' ? PAGE_STRINGS.export.onlySaved : PAGE_STRINGS.export.copyTitle,
+      },
+    )}
+    ${button(PAGE_STRINGS.export.save, () => {
       const file = `${name.replaceAll(/[^\w.-]+/g, '-')}.${ENDINGS[format]}`;
       if (format === 'png') {
         rasterise(written()).then(
@@ -77,7 +75,7 @@ async function rasterise(svg: string): Promise<Uint8Array<ArrayBuffer>> {
     canvas.height = Math.floor(naturalHeight * scale);
     canvas.getContext('2d')?.drawImage(image, 0, 0, canvas.width, canvas.height);
     const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/png'));
-    if (blob === null) throw new Error('The picture is too large for a PNG; save it as SVG.');
+    if (blob === null) throw new Error(PAGE_STRINGS.export.tooLarge);
     return new Uint8Array(await blob.arrayBuffer());
   } finally {
     URL.revokeObjectURL(address);

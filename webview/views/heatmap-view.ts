@@ -1,6 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import type { Arrangement, StudyView } from '../../src/extension/panels/messages.js';
-import { button, notice, select } from '../controls.js';
+import { button, choicesOf, notice, select } from '../controls.js';
 import { once } from '../models/once.js';
 import {
   cellFacts,
@@ -19,6 +19,7 @@ import { heatmapSvg } from '../pictures/heatmap-svg.js';
 import type { LineModel } from '../pictures/line-picture.js';
 import { multiplesSvg } from '../pictures/multiples-svg.js';
 import type { Store } from '../store.js';
+import { PAGE_STRINGS } from '../strings.js';
 import { readTheme } from '../theme.js';
 import { displayControl } from './display-control.js';
 import { exportBar } from './export-bar.js';
@@ -69,13 +70,8 @@ export function heatmapView(store: Store, study: StudyView): TemplateResult {
     <div class="row">
       ${scoreControls(store, chosen)}
       ${select(
-        'Order',
-        [
-          { value: 'study', label: 'Study' },
-          { value: 'group', label: 'Groups' },
-          { value: 'clustering', label: 'Clustering' },
-          { value: 'value', label: 'Mean value' },
-        ],
+        PAGE_STRINGS.common.order,
+        choicesOf(PAGE_STRINGS.heatmap.orders),
         arrangement.order,
         (order) => store.arrange({ order }),
       )}
@@ -83,12 +79,8 @@ export function heatmapView(store: Store, study: StudyView): TemplateResult {
         arrangement.comparedVersion !== undefined
           ? nothing
           : select(
-              'Colour',
-              [
-                { value: 'value', label: 'Score' },
-                { value: 'rank', label: 'Rank' },
-                { value: 'weight', label: 'Weight' },
-              ],
+              PAGE_STRINGS.heatmap.colour,
+              choicesOf(PAGE_STRINGS.heatmap.colours),
               arrangement.colour,
               (colour) => store.arrange({ colour }),
             )
@@ -112,21 +104,21 @@ function body(
   const heatmap = model(sheet, compared, options(part, order, colour, temperature, study.groups, otherName));
   const notes = [
     ...provenanceNotes(store, summary.provenances),
-    ...(compared === null ? [] : [`Difference: ${name} minus ${otherName}`]),
+    ...(compared === null ? [] : [PAGE_STRINGS.versions.differenceNote(name, otherName)]),
   ];
   const shown = pictureModel(heatmap, target, source, notes.join('\n'));
   const table = () => heatmapTable(heatmap, notes);
   const equal = compared !== null && heatmap.shown.every((value) => Number.isNaN(value) || value === 0);
   return html`
     <h2>
-      ${heatmap.title}${compared === null ? nothing : html` <small>difference: ${name} minus ${otherName}</small>`}
+      ${heatmap.title}${compared === null ? nothing : html` <small>${PAGE_STRINGS.versions.difference(name, otherName)}</small>`}
     </h2>
     ${provenanceLine(store, summary.provenances)} ${recordedLine(store)}
-    ${equal ? notice('information', `No difference: these scores are the same in both versions.`) : nothing}
+    ${equal ? notice('information', PAGE_STRINGS.heatmap.noDifference) : nothing}
     ${
       display === 'table'
         ? html`${tableView(table())}
-            <p class="muted">A target's own source, in grey, is left out of its weights.</p>`
+            <p class="muted">${PAGE_STRINGS.heatmap.ownSourceAside}</p>`
         : html`<heatmap-picture
               .model=${shown}
               @choose=${(event: CustomEvent<{ target: string; source: string }>) => store.arrange(event.detail)}
@@ -145,8 +137,8 @@ function legend(heatmap: HeatmapModel): TemplateResult {
     <span>${low}</span>
     <legend-strip .colours=${legendColours(heatmap.scale, readTheme().ground, 96)}></legend-strip>
     <span>${high}</span>
-    <span class="key"><i class="own"></i> own source, left out</span>
-    ${heatmap.missing > 0 ? html`<span class="key"><i class="missing"></i> not computed</span>` : nothing}
+    <span class="key"><i class="own"></i> ${PAGE_STRINGS.heatmap.ownSource}</span>
+    ${heatmap.missing > 0 ? html`<span class="key"><i class="missing"></i> ${PAGE_STRINGS.heatmap.notComputed}</span>` : nothing}
   </div>`;
 }
 
@@ -160,7 +152,7 @@ function multiples(
 ): TemplateResult {
   const shown = { sheet, part, rows, columns };
   return html`<section>
-    <h3>All ${summary.granularity === 'block' ? 'blocks' : 'layers'}, each on its own scale</h3>
+    <h3>${PAGE_STRINGS.heatmap.allParts(summary.granularity)}</h3>
     <small-multiples
       .model=${shown}
       @choose=${(event: CustomEvent<{ part: number }>) =>
@@ -170,10 +162,10 @@ function multiples(
       store,
       `${scoresName(study, summary)}-all`,
       () => ({
-        caption: `Every part of ${scoresName(study, summary)}`,
+        caption: PAGE_STRINGS.heatmap.everyPart(scoresName(study, summary)),
         columns: [
-          { title: 'Target', numeric: false },
-          { title: 'Source', numeric: false },
+          { title: PAGE_STRINGS.common.target, numeric: false },
+          { title: PAGE_STRINGS.common.source, numeric: false },
           ...summary.parts.map((title) => ({ title, numeric: true })),
         ],
         rows: rows.flatMap((target) =>
@@ -188,11 +180,17 @@ function multiples(
 }
 
 const profileModel = once((sheet: ScoreSheet, target: string, source: string, part: number): LineModel => ({
-  title: `${target} ← ${source} through the model`,
+  title: PAGE_STRINGS.cell.profile(PAGE_STRINGS.cell.name(target, source)),
   positions: sheet.summary.parts.map(shortPart),
-  xTitle: sheet.summary.granularity === 'block' ? 'Block' : 'Layer',
-  yTitle: 'Score',
-  series: [{ label: `${target} ← ${source}`, values: profile(sheet, target, source), running: false }],
+  xTitle: PAGE_STRINGS.cell.part(sheet.summary.granularity),
+  yTitle: PAGE_STRINGS.common.score,
+  series: [
+    {
+      label: PAGE_STRINGS.cell.name(target, source),
+      values: profile(sheet, target, source),
+      running: false,
+    },
+  ],
   marked: part,
   notes: [],
 }));
@@ -208,25 +206,25 @@ function cell(
   const { target, source, shownVersion } = store.arrangement;
   const [row, column] = [heatmap.rows.indexOf(target ?? ''), heatmap.columns.indexOf(source ?? '')];
   if (target === null || source === null || row < 0 || column < 0) {
-    return html`<p class="muted">
-      Choose a cell (click, or Enter on the cursor) to see what it was made from.
-    </p>`;
+    return html`<p class="muted">${PAGE_STRINGS.cell.choose}</p>`;
   }
   const provenance = cellProvenance(summary, sheet.values, target, source);
   const open = (what: 'checkpoint' | 'record' | 'log' | 'data' | 'scores') => () =>
     void store.ask('openCell', { version: shownVersion, target, source, matrix: summary.id, what });
-  return html`<section class="cell" aria-label="Chosen cell">
-    <h3>${target} ← ${source}</h3>
+  return html`<section class="cell" aria-label=${PAGE_STRINGS.common.chosenCell}>
+    <h3>${PAGE_STRINGS.cell.name(target, source)}</h3>
     <p>${cellFacts(heatmap, row, column)}</p>
     ${provenance === null ? nothing : provenanceLine(store, [provenance])}
     <div class="actions">
-      ${button('Checkpoint', open('checkpoint'), { title: `The delta of ${source}` })}
-      ${button('Run Record', open('record'), { title: `How the delta of ${source} was tuned` })}
-      ${button('Log', open('log'), { title: `The log of that tuning` })}
-      ${button('Data', open('data'), { title: `The examples of ${target} that the score reads` })}
-      ${button('Scores', open('scores'), { title: 'The record of this matrix' })}
+      ${button(PAGE_STRINGS.common.checkpoint, open('checkpoint'), {
+        title: PAGE_STRINGS.cell.checkpointTitle(source),
+      })}
+      ${button(PAGE_STRINGS.cell.record, open('record'), { title: PAGE_STRINGS.cell.recordTitle(source) })}
+      ${button(PAGE_STRINGS.common.log, open('log'), { title: PAGE_STRINGS.cell.logTitle })}
+      ${button(PAGE_STRINGS.cell.data, open('data'), { title: PAGE_STRINGS.cell.dataTitle(target) })}
+      ${button(PAGE_STRINGS.cell.scores, open('scores'), { title: PAGE_STRINGS.cell.scoresTitle })}
       ${button(
-        'Averaging Weights',
+        PAGE_STRINGS.cell.averagingWeights,
         () => void store.ask('openPanel', { kind: 'weights', arrangement: store.arrangement }),
       )}
     </div>
@@ -251,7 +249,7 @@ function profileOf(
     caption: line.title,
     columns: [
       { title: line.xTitle, numeric: false },
-      { title: 'Score', numeric: true },
+      { title: PAGE_STRINGS.common.score, numeric: true },
     ],
     rows: summary.parts.map((name, i) => [name, line.series[0]?.values[i] ?? null]),
     digits: 4,

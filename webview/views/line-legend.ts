@@ -1,12 +1,13 @@
 import { html, nothing, svg, type TemplateResult } from 'lit';
 import { DASHES, MARKS, seriesColour, type LineModel } from '../pictures/line-picture.js';
+import { PAGE_STRINGS } from '../strings.js';
 import { readTheme } from '../theme.js';
 
 /** Which line is which: colour, dashes and mark as the picture draws them. One line alone needs none. */
 export function lineLegend({ series }: LineModel): TemplateResult {
   if (series.length < 2) return html``;
   const theme = readTheme();
-  return html`<ul class="lines" aria-label="Lines">
+  return html`<ul class="lines" aria-label=${PAGE_STRINGS.curves.lines}>
     ${series.map(({ label, running }, k) => {
       const colour = seriesColour(theme, k);
       const dashes = DASHES[Math.floor(k / theme.series.length) % DASHES.length] ?? [];
@@ -23,7 +24,7 @@ export function lineLegend({ series }: LineModel): TemplateResult {
           />
           ${mark(MARKS[k % MARKS.length] ?? 'circle', colour)}
         </svg>
-        <span>${label}${running ? html` <small>running</small>` : nothing}</span>
+        <span>${label}${running ? html` <small>${PAGE_STRINGS.curves.running}</small>` : nothing}</span>
       </li>`;
     })}
   </ul>`;

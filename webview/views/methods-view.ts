@@ -13,6 +13,7 @@ import {
   type MethodComparison,
 } from '../models/method-comparison.js';
 import type { Store } from '../store.js';
+import { PAGE_STRINGS } from '../strings.js';
 import { exportBar } from './export-bar.js';
 import { tableView } from './table-view.js';
 
@@ -39,7 +40,7 @@ export function methodsSideBySide(
   const loaded = ids.flatMap((id) => store.sheet(shownVersion, id) ?? []);
   if (loaded.length < ids.length) {
     const failure = ids.flatMap((id) => store.failureOf(`matrix ${shownVersion} ${id}`) ?? [])[0];
-    return failure === undefined ? loading('Reading the other methods…') : failureNotice(failure);
+    return failure === undefined ? loading(PAGE_STRINGS.methods.reading) : failureNotice(failure);
   }
   const results = resultTables(study, 'test').find((table) => table.deltaName === deltaName) ?? null;
   const compared = comparison(listOf(...loaded), target, results);
@@ -61,16 +62,11 @@ function section(
   const agreement = correlationTable(compared, target);
   const { winners } = compared;
   return html`<section>
-    <h2>Methods side by side for ${target}</h2>
+    <h2>${PAGE_STRINGS.methods.heading(target)}</h2>
     ${
       winners.length === 0
-        ? html`<p class="muted">
-            No method's merge has been tuned and tested for this target yet, or only one.
-          </p>`
-        : html`<p>
-            <strong>${winners.join(', ')}</strong> won: the few-shot run from
-            ${winners.length === 1 ? 'its merge' : 'their merges'} tested best.
-          </p>`
+        ? html`<p class="muted">${PAGE_STRINGS.methods.noWinner}</p>`
+        : html`<p><strong>${winners.join(', ')}</strong> ${PAGE_STRINGS.methods.won(winners.length)}</p>`
     }
     ${tableView(weights, { footers: results === null ? 2 : 3 })}
     ${exportBar(store, `${name}-methods`, () => weights, null)}

@@ -2,6 +2,7 @@ import { html, nothing, type TemplateResult } from 'lit';
 import type { ProvenanceView } from '../../src/extension/panels/messages.js';
 import { latestProvenance, provenanceText, recordedText, shortCommit } from '../models/provenance.js';
 import type { Store } from '../store.js';
+import { PAGE_STRINGS } from '../strings.js';
 
 /** One line that says what was computed when, by whom, at which commit; the commit can be opened. */
 export function provenanceLine(store: Store, provenances: readonly ProvenanceView[]): TemplateResult {
@@ -10,9 +11,7 @@ export function provenanceLine(store: Store, provenances: readonly ProvenanceVie
   const commits = new Set(provenances.flatMap(({ commit }) => commit ?? [])).size;
   const { commit, subject, author } = latest;
   return html`<p class="provenance">
-    ${provenanceText(latest)}${
-      commits > 1 ? `; parts of it at ${commits - 1} other ${commits === 2 ? 'commit' : 'commits'}` : ''
-    }.
+    ${provenanceText(latest)}${commits > 1 ? PAGE_STRINGS.provenance.alsoAt(commits - 1) : ''}.
     ${
       // Whose author isn't known is a commit of another repository: there is nothing to open.
       commit === null || author === null ? nothing : commitLink(store, commit, subject ?? '')
@@ -50,6 +49,6 @@ function commitLink(store: Store, commit: string, subject: string): TemplateResu
       event.preventDefault();
       void store.ask('openCommit', { commit });
     }}
-    >Open ${shortCommit(commit)}</a
+    >${PAGE_STRINGS.provenance.open(shortCommit(commit))}</a
   >`;
 }

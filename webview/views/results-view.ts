@@ -4,6 +4,7 @@ import type { RunView, StudyView } from '../../src/extension/panels/messages.js'
 import {
   button,
   checkbox,
+  choicesOf,
   failureNotice,
   loading,
   notice,
@@ -20,6 +21,7 @@ import { formatNumber } from '../models/table.js';
 import type { BarModel } from '../pictures/bar-picture.js';
 import { barSvg } from '../pictures/chart-svg.js';
 import type { Store } from '../store.js';
+import { PAGE_STRINGS } from '../strings.js';
 import { readTheme } from '../theme.js';
 import { exportBar } from './export-bar.js';
 import { provenanceLine, provenanceNotes, recordedLine } from './provenance-view.js';
@@ -39,19 +41,16 @@ export function resultsView(store: Store, study: StudyView): TemplateResult {
     return html`${bar}
       <div class="empty">
         <h2>
-          No results
-          ${arrangement.split === 'test' ? 'on the test split ' : ''}${
-            arrangement.shownVersion === null ? 'yet' : `in ${versionName(arrangement.shownVersion)}`
-          }
+          ${PAGE_STRINGS.results.none(
+            arrangement.split,
+            arrangement.shownVersion === null ? null : versionName(arrangement.shownVersion),
+          )}
         </h2>
-        <p>
-          Tune targets from random and from merged initialisations; their scores on the ${arrangement.split}
-          split are compared here.
-        </p>
+        <p>${PAGE_STRINGS.results.noneRemedy(arrangement.split)}</p>
         ${
           arrangement.split === 'test'
-            ? button('Show the Dev Split', () => store.arrange({ split: 'dev' }))
-            : button('Show the Test Split', () => store.arrange({ split: 'test' }))
+            ? button(PAGE_STRINGS.results.showDev, () => store.arrange({ split: 'dev' }))
+            : button(PAGE_STRINGS.results.showTest, () => store.arrange({ split: 'test' }))
         }
       </div>`;
   }
@@ -67,13 +66,12 @@ export function resultsView(store: Store, study: StudyView): TemplateResult {
   return html`
     ${bar}
     <div class="row">
-      ${selectName('Table', found.map(tableKey), tableKey(table), (key) => store.arrange({ table: key }))}
+      ${selectName(PAGE_STRINGS.results.table, found.map(tableKey), tableKey(table), (key) =>
+        store.arrange({ table: key }),
+      )}
       ${switcher(
-        'Split',
-        [
-          { value: 'test', label: 'Test' },
-          { value: 'dev', label: 'Dev' },
-        ],
+        PAGE_STRINGS.results.split,
+        choicesOf(PAGE_STRINGS.results.splits),
         arrangement.split,
         (split) => store.arrange({ split }),
       )}
@@ -81,28 +79,26 @@ export function resultsView(store: Store, study: StudyView): TemplateResult {
         comparedVersion !== undefined
           ? nothing
           : select(
-              'Figure',
-              [
-                { value: 'value', label: 'Mean ± sd' },
-                { value: 'gain-random', label: 'Gain over random' },
-                { value: 'gain-average', label: 'Gain over average' },
-              ],
+              PAGE_STRINGS.results.figure,
+              choicesOf(PAGE_STRINGS.results.figures),
               arrangement.figure,
               (figure) => store.arrange({ figure }),
             )
       }
-      ${textfield('Filter', arrangement.filter, (filter) => store.arrange({ filter }), 'part of a task name')}
+      ${textfield(
+        PAGE_STRINGS.common.filter,
+        arrangement.filter,
+        (filter) => store.arrange({ filter }),
+        PAGE_STRINGS.results.filterExample,
+      )}
     </div>
     ${
       failure !== undefined
         ? failureNotice(failure)
         : waiting
-          ? loading('Reading the results to compare with…')
+          ? loading(PAGE_STRINGS.results.readingCompared)
           : comparedVersion !== undefined && before === null
-            ? notice(
-                'information',
-                `There were no such results in ${versionName(comparedVersion)}: nothing to compare with.`,
-              )
+            ? notice('information', PAGE_STRINGS.results.notThere(versionName(comparedVersion)))
             : body(store, study, table, before)
     }
   `;
@@ -118,43 +114,37 @@ function body(
   const runs = study.runs.filter(
     (run) => run.role === 'target' && run.deltaName === table.deltaName && run.shots === table.shots,
   );
+  const [name, otherName] = [
+    versionName(arrangement.shownVersion),
+    versionName(arrangement.comparedVersion ?? null),
+  ];
   const notes = [
     ...provenanceNotes(
       store,
       runs.map(({ provenance }) => provenance),
     ),
-    ...(before === null
-      ? []
-      : [
-          `Difference: ${versionName(arrangement.shownVersion)} minus ${versionName(arrangement.comparedVersion ?? null)}`,
-        ]),
+    ...(before === null ? [] : [PAGE_STRINGS.versions.differenceNote(name, otherName)]),
   ];
   const model = resultsModel(table, before, study.runs, arrangement, notes);
   const row = model.tasks.indexOf(arrangement.target ?? '');
   const column = model.initialisations.indexOf(arrangement.source ?? '');
-  const sortBy = (name: string) => {
+  const sortBy = (key: string) => {
     const { sort } = arrangement;
     // First the largest numbers, or A first; then the other way round; then the study's order.
-    const first = name !== 'task';
+    const first = key !== 'task';
     store.arrange({
       sort:
-        sort?.column !== name
-          ? { column: name, descending: first }
+        sort?.column !== key
+          ? { column: key, descending: first }
           : sort.descending === first
-            ? { column: name, descending: !first }
+            ? { column: key, descending: !first }
             : null,
     });
   };
   return html`
     <h2>
-      Results:
-      ${tableKey(table)}${
-        before === null
-          ? nothing
-          : html` <small
-              >difference: ${versionName(arrangement.shownVersion)} minus
-              ${versionName(arrangement.comparedVersion ?? null)}</small
-            >`
+      ${PAGE_STRINGS.results.heading(tableKey(table))}${
+        before === null ? nothing : html` <small>${PAGE_STRINGS.versions.difference(name, otherName)}</small>`
       }
     </h2>
     ${provenanceLine(
@@ -167,7 +157,7 @@ function body(
         ? nothing
         : notice(
             'information',
-            `Not in ${versionName(arrangement.comparedVersion ?? null)}, so without a difference: ${model.onlyNow.map(initialisationTitle).join(', ')}.`,
+            PAGE_STRINGS.results.onlyNow(otherName, model.onlyNow.map(initialisationTitle).join(', ')),
           )
     }
     ${tableView(model.model, {
@@ -177,7 +167,9 @@ function body(
       chosen: row < 0 || column < 0 ? null : { row, column: column + 2 },
       footers: 1,
     })}
-    <p class="muted">${before === null ? 'Best of each row in bold. ' : ''}Choose a cell to see its runs.</p>
+    <p class="muted">
+      ${before === null ? PAGE_STRINGS.results.bestInBold : nothing} ${PAGE_STRINGS.results.chooseCell}
+    </p>
     ${exportBar(store, `${study.name}-results-${tableKey(table)}`, () => model.model, null)}
     ${row < 0 || column < 0 ? nothing : chosenCell(store, model, row, column)}
     ${before === null && arrangement.figure === 'value' ? summaryPicture(store, study, model, notes) : nothing}
@@ -189,10 +181,8 @@ function columnChoice(store: Store, table: ResultsTable): TemplateResult {
   const names = table.columns.map(({ initialisation }) => initialisation);
   const shown = names.filter((name) => !hidden.includes(name)).length;
   return html`<details class="columns">
-    <summary>
-      Columns: ${shown === names.length ? `all ${shown}` : `${shown} of ${names.length}`} shown
-    </summary>
-    <div class="choices" role="group" aria-label="Columns">
+    <summary>${PAGE_STRINGS.results.columnsShown(shown, names.length)}</summary>
+    <div class="choices" role="group" aria-label=${PAGE_STRINGS.results.columns}>
       ${names.map((name) =>
         checkbox(initialisationTitle(name), !hidden.includes(name), (chosen) =>
           store.arrange({
@@ -211,11 +201,11 @@ function chosenCell(store: Store, model: ResultsModel, row: number, column: numb
   const digits = { digits: 1, scale: 100 };
   const open = (run: RunView, what: 'record' | 'checkpoint' | 'log') => () =>
     void store.ask('openRun', { run: runKey(run), what });
-  return html`<section aria-label="Chosen cell">
+  return html`<section aria-label=${PAGE_STRINGS.common.chosenCell}>
     <h3>${task} ${start(initialisation)}</h3>
     <div class="actions">
       ${button(
-        'Learning Curves',
+        PAGE_STRINGS.results.learningCurves,
         () =>
           void store.ask('openPanel', {
             kind: 'curves',
@@ -227,12 +217,18 @@ function chosenCell(store: Store, model: ResultsModel, row: number, column: numb
       ${runs.map(
         (run) =>
           html`<li>
-            seed ${run.seed}: test ${formatNumber(run.test, digits)}, dev ${formatNumber(run.dev, digits)},
-            ${run.steps} steps
+            ${PAGE_STRINGS.results.run(
+              run.seed,
+              formatNumber(run.test, digits),
+              formatNumber(run.dev, digits),
+              run.steps,
+            )}
             <span class="actions">
-              ${button('Record', open(run, 'record'), { disabled: !shown })}
-              ${button('Checkpoint', open(run, 'checkpoint'), { disabled: !shown || run.checkpoint === null })}
-              ${button('Log', open(run, 'log'), { disabled: !shown })}
+              ${button(PAGE_STRINGS.results.record, open(run, 'record'), { disabled: !shown })}
+              ${button(PAGE_STRINGS.common.checkpoint, open(run, 'checkpoint'), {
+                disabled: !shown || run.checkpoint === null,
+              })}
+              ${button(PAGE_STRINGS.common.log, open(run, 'log'), { disabled: !shown })}
             </span>
             ${provenanceLine(store, [run.provenance])}
           </li>`,
@@ -252,7 +248,7 @@ function summaryPicture(
 ): TemplateResult {
   const last = model.model.rows.at(-1) ?? [];
   const bars: BarModel = {
-    title: `Mean over ${model.tasks.length} tasks, ${model.model.caption}`,
+    title: PAGE_STRINGS.results.meansTitle(model.tasks.length, model.model.caption),
     unit: '',
     notes,
     bars: model.initialisations.flatMap((initialisation, j) => {
@@ -268,14 +264,16 @@ function summaryPicture(
           detail:
             gain === null
               ? ''
-              : `gain over random ${formatNumber(gain, { digits: 1, scale: 100, signed: true })}`,
+              : PAGE_STRINGS.results.gainOverRandom(
+                  formatNumber(gain, { digits: 1, scale: 100, signed: true }),
+                ),
           best: cell.best,
         },
       ];
     }),
   };
   return html`<section>
-    <h3>Mean over tasks by initialisation</h3>
+    <h3>${PAGE_STRINGS.results.means}</h3>
     <bar-picture .model=${summaryBars(JSON.stringify(bars))}></bar-picture>
     ${exportBar(
       store,
@@ -283,8 +281,8 @@ function summaryPicture(
       () => ({
         caption: bars.title,
         columns: [
-          { title: 'Initialisation', numeric: false },
-          { title: 'Mean', numeric: true },
+          { title: PAGE_STRINGS.results.initialisation, numeric: false },
+          { title: PAGE_STRINGS.results.mean, numeric: true },
         ],
         rows: bars.bars.map(({ label, value, deviation, best }) => [label, { mean: value, deviation, best }]),
         digits: 1,

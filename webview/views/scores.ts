@@ -1,10 +1,11 @@
 import { html, nothing, type TemplateResult } from 'lit';
-import { GRANULARITIES, SCORE_METHODS, SCORE_METHOD_INFO, type Granularity } from '../../src/core/methods.js';
+import { GRANULARITIES, SCORE_METHODS, SCORE_METHOD_INFO } from '../../src/core/methods.js';
 import type { MatrixSummary, StudyView } from '../../src/extension/panels/messages.js';
 import { button, failureNotice, loading, notice, select, selectName } from '../controls.js';
 import type { ScoreSheet } from '../models/heatmap.js';
 import { shortCommit } from '../models/provenance.js';
 import type { Store } from '../store.js';
+import { PAGE_STRINGS } from '../strings.js';
 
 /** Choosing a score matrix, shared by heatmap and weights. */
 
@@ -14,12 +15,6 @@ export interface ChosenScores {
   readonly part: number;
   readonly temperature: number;
 }
-
-const GRANULARITY_LABELS: Readonly<Record<Granularity, string>> = {
-  model: 'Whole model',
-  block: 'Blocks',
-  layer: 'Layers',
-};
 
 /** The matrix that the arrangement means, or the nearest there is; null when the study has no scores. */
 export function chosenScores(store: Store, study: StudyView): ChosenScores | null {
@@ -56,9 +51,11 @@ export function scoreControls(store: Store, { study, summary, part }: ChosenScor
     ofDelta.some(({ method, granularity }) => method === summary.method && granularity === id),
   );
   return html`
-    ${selectName('Delta', deltas, summary.deltaName, (deltaName) => store.arrange({ deltaName }))}
+    ${selectName(PAGE_STRINGS.scores.delta, deltas, summary.deltaName, (deltaName) =>
+      store.arrange({ deltaName }),
+    )}
     ${select(
-      'Method',
+      PAGE_STRINGS.common.method,
       methods.map((id) => ({
         value: id,
         label: SCORE_METHOD_INFO[id].title,
@@ -69,15 +66,15 @@ export function scoreControls(store: Store, { study, summary, part }: ChosenScor
       (method) => store.arrange({ method, temperature: null, part: null }),
     )}
     ${select(
-      'Granularity',
-      granularities.map((id) => ({ value: id, label: GRANULARITY_LABELS[id] })),
+      PAGE_STRINGS.scores.granularity,
+      granularities.map((id) => ({ value: id, label: PAGE_STRINGS.scores.granularities[id] })),
       summary.granularity,
       (granularity) => store.arrange({ granularity, part: null }),
     )}
     ${
       summary.parts.length < 2
         ? nothing
-        : selectName('Part', summary.parts, summary.parts[part] ?? null, (name) =>
+        : selectName(PAGE_STRINGS.scores.part, summary.parts, summary.parts[part] ?? null, (name) =>
             store.arrange({ part: name }),
           )
     }
@@ -93,7 +90,7 @@ export function sheets(
   const sheet = store.sheet(shownVersion, summary.id);
   if (sheet === undefined) {
     const failure = store.failureOf(`matrix ${shownVersion} ${summary.id}`);
-    return failure === undefined ? loading('Reading scores…') : failureNotice(failure);
+    return failure === undefined ? loading(PAGE_STRINGS.scores.reading) : failureNotice(failure);
   }
   if (comparedVersion === undefined) return { sheet, compared: null };
   const compared = store.sheet(comparedVersion, summary.id);
@@ -105,10 +102,10 @@ export function sheets(
   if (then !== undefined && !then.matrices.some(({ id }) => id === summary.id)) {
     return notice(
       'information',
-      `These scores did not exist ${comparedVersion === null ? 'in the working tree' : `at ${shortCommit(comparedVersion)}`}: there is nothing to compare with.`,
+      PAGE_STRINGS.scores.notThere(comparedVersion === null ? null : shortCommit(comparedVersion)),
     );
   }
-  return loading('Reading scores to compare with…');
+  return loading(PAGE_STRINGS.scores.readingCompared);
 }
 
 export function isTemplate(value: object): value is TemplateResult {
@@ -117,11 +114,11 @@ export function isTemplate(value: object): value is TemplateResult {
 
 export function noScores(store: Store): TemplateResult {
   return html`<div class="empty">
-    <h2>No scores ${store.arrangement.shownVersion === null ? 'yet' : 'in this version'}</h2>
-    <p>
-      Scores say how related every target is to every source. Compute them once; they are kept with the study.
-    </p>
-    ${button('Score Tasks…', () => void store.ask('score', {}), { primary: true })}
+    <h2>
+      ${store.arrangement.shownVersion === null ? PAGE_STRINGS.scores.none : PAGE_STRINGS.scores.noneInVersion}
+    </h2>
+    <p>${PAGE_STRINGS.scores.purpose}</p>
+    ${button(PAGE_STRINGS.scores.compute, () => void store.ask('score', {}), { primary: true })}
   </div>`;
 }
 

@@ -1,6 +1,7 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { classMap } from 'lit/directives/class-map.js';
 import { cellText, isMeasured, type Column, type TableModel } from '../models/table.js';
+import { PAGE_STRINGS } from '../strings.js';
 
 export interface TableOptions {
   /** Clicks on a column's head sort by it. */
@@ -74,7 +75,7 @@ function head(column: Column, index: number, { sort }: TableOptions): TemplateRe
     class=${column.numeric ? 'numeric' : ''}
     aria-sort=${active ? direction : 'none'}
   >
-    <button type="button" title="Sort by ${column.title}" @click=${() => sort.changed(key)}>
+    <button type="button" title=${PAGE_STRINGS.table.sortBy(column.title)} @click=${() => sort.changed(key)}>
       ${column.title}${active ? html` <span aria-hidden="true">${direction === 'descending' ? '▼' : '▲'}</span>` : nothing}
     </button>
   </th>`;

@@ -4,18 +4,19 @@ import { button, notice, select, type Choice } from '../controls.js';
 import { once } from '../models/once.js';
 import { commitDetail, commitLabel, repositoryNotice, shortCommit } from '../models/provenance.js';
 import type { Store } from '../store.js';
+import { PAGE_STRINGS } from '../strings.js';
 
-const WORKING_TREE = 'working tree';
+const WORKING_TREE = 'working-tree';
 const NOTHING = 'nothing';
 
-const choicesOf = (commits: readonly CommitView[]): Choice<string>[] =>
+const choicesAmong = (commits: readonly CommitView[]): Choice<string>[] =>
   commits.map((commit) => ({
     value: commit.hash,
     label: commitLabel(commit),
     description: commitDetail(commit),
   }));
 /** There may be a thousand, and a slider draws many frames a second. */
-const commitChoices = once(choicesOf);
+const commitChoices = once(choicesAmong);
 
 /**
  * Which commit is shown and which it is compared with.
@@ -32,26 +33,27 @@ export function versionBar(
 ): TemplateResult {
   store.watchHistory(paths, mergedFor);
   const { history, arrangement } = store;
-  if (history === null) return html`<p class="muted" aria-live="polite">Reading the history…</p>`;
+  if (history === null) return html`<p class="muted" aria-live="polite">${PAGE_STRINGS.versions.reading}</p>`;
   const message = repositoryNotice(history.repository);
   if (history.repository.kind === 'none') return notice('information', message ?? '');
   const commits = commitChoices(history.commits);
-  const uncommitted =
-    history.uncommitted === 0
-      ? 'Same as the last commit'
-      : `${history.uncommitted} ${history.uncommitted === 1 ? 'record' : 'records'} not committed`;
-  const tree: Choice<string> = { value: WORKING_TREE, label: 'Working tree', description: uncommitted };
+  const uncommitted = PAGE_STRINGS.versions.uncommitted(history.uncommitted);
+  const tree: Choice<string> = {
+    value: WORKING_TREE,
+    label: PAGE_STRINGS.versions.workingTree,
+    description: uncommitted,
+  };
   const { shownVersion, comparedVersion } = arrangement;
   // A commit chosen elsewhere may not have changed these records: it stays choosable.
   const other = (version: Version | undefined): Choice<string>[] => {
     if (version === null || version === undefined) return [];
     if (commits.some(({ value }) => value === version)) return [];
     const commit = history.named.find(({ hash }) => hash === version);
-    return commit === undefined ? [{ value: version, label: shortCommit(version) }] : choicesOf([commit]);
+    return commit === undefined ? [{ value: version, label: shortCommit(version) }] : choicesAmong([commit]);
   };
   return html`<div class="row versions">
       ${select(
-        'Showing',
+        PAGE_STRINGS.versions.showing,
         [tree, ...commits, ...other(shownVersion)],
         shownVersion ?? WORKING_TREE,
         (value) => store.arrange({ shownVersion: value === WORKING_TREE ? null : value }),
@@ -60,8 +62,13 @@ export function versionBar(
       ${
         comparing
           ? select(
-              'Compared with',
-              [{ value: NOTHING, label: 'Nothing' }, tree, ...commits, ...other(comparedVersion)],
+              PAGE_STRINGS.versions.comparedWith,
+              [
+                { value: NOTHING, label: PAGE_STRINGS.versions.nothing },
+                tree,
+                ...commits,
+                ...other(comparedVersion),
+              ],
               comparedVersion === undefined ? NOTHING : (comparedVersion ?? WORKING_TREE),
               (value) =>
                 store.arrange({
@@ -75,10 +82,13 @@ export function versionBar(
         ${
           shownVersion === null
             ? nothing
-            : button('Open Commit', () => void store.ask('openCommit', { commit: shownVersion }))
+            : button(
+                PAGE_STRINGS.versions.openCommit,
+                () => void store.ask('openCommit', { commit: shownVersion }),
+              )
         }
         ${button(
-          history.uncommitted === 0 ? 'Commit Results…' : `Commit Results (${history.uncommitted})…`,
+          PAGE_STRINGS.versions.commitResults(history.uncommitted),
           () => void store.ask('commitResults', {}),
           {
             disabled: history.uncommitted === 0 || history.repository.operation !== null,

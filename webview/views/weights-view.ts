@@ -1,7 +1,7 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { SCORE_METHOD_INFO } from '../../src/core/methods.js';
 import type { Arrangement, JobStatus, StudyView } from '../../src/extension/panels/messages.js';
-import { button, failureNotice, notice, select, selectName } from '../controls.js';
+import { button, choicesOf, failureNotice, notice, select, selectName } from '../controls.js';
 import type { ScoreSheet } from '../models/heatmap.js';
 import { once } from '../models/once.js';
 import { versionName } from '../models/provenance.js';
@@ -19,6 +19,7 @@ import {
 import type { BarModel } from '../pictures/bar-picture.js';
 import { barSvg } from '../pictures/chart-svg.js';
 import { isBusy, type Store } from '../store.js';
+import { PAGE_STRINGS } from '../strings.js';
 import { readTheme } from '../theme.js';
 import { displayControl } from './display-control.js';
 import { exportBar } from './export-bar.js';
@@ -59,15 +60,13 @@ export function weightsView(store: Store, study: StudyView): TemplateResult {
   return html`
     ${versionBar(store, [summary.file, 'deltaloom.json'], { mergedFor: target })}
     <div class="row">
-      ${selectName('Target', summary.targets, target, (name) => store.arrange({ target: name }))}
+      ${selectName(PAGE_STRINGS.common.target, summary.targets, target, (name) =>
+        store.arrange({ target: name }),
+      )}
       ${scoreControls(store, chosen)}
       ${select(
-        'Order',
-        [
-          { value: 'value', label: 'Most similar first' },
-          { value: 'group', label: 'Groups' },
-          { value: 'study', label: 'Study' },
-        ],
+        PAGE_STRINGS.common.order,
+        choicesOf(PAGE_STRINGS.weights.orders),
         arrangement.weightOrder,
         (weightOrder) => store.arrange({ weightOrder }),
       )}
@@ -88,10 +87,10 @@ function body(
 ): TemplateResult {
   const { summary, part, temperature } = chosen;
   const { arrangement } = store;
-  const method = SCORE_METHOD_INFO[summary.method].title;
   const model = weights(sheet, target, part, temperature, arrangement.weightOrder, study.groups);
   const where = summary.granularity === 'model' ? '' : `, ${summary.parts[part] ?? ''}`;
-  const heading = html`<h2>Weights for ${target} by ${method}${where}</h2>
+  const method = `${SCORE_METHOD_INFO[summary.method].title}${where}`;
+  const heading = html`<h2>${PAGE_STRINGS.weights.heading(target, method)}</h2>
     ${provenanceLine(store, summary.provenances)} ${recordedLine(store)}`;
   if (isFailure(model)) return html`${heading}${failureNotice(model)}`;
   // The other version's own temperature, unless the slider was moved: then both are seen at the same.
@@ -111,14 +110,14 @@ function body(
   const otherName = versionName(arrangement.comparedVersion ?? null);
   const notes = [
     ...provenanceNotes(store, summary.provenances),
-    ...(earlier === null ? [] : [`Compared with ${otherName}`]),
+    ...(earlier === null ? [] : [PAGE_STRINGS.versions.comparedWithVersion(otherName)]),
   ];
-  const table = () => withEarlier(weightsTable(model, `${method}${where}`, notes), model, earlier, otherName);
+  const table = () => withEarlier(weightsTable(model, method, notes), model, earlier, otherName);
   const best = Math.max(...model.summary.weights);
   const percent = { digits: 1, scale: 100 };
   const bars: BarModel = {
-    title: `Averaging weights of ${target} by ${method}${where}, temperature ${model.temperature}`,
-    unit: ' %',
+    title: PAGE_STRINGS.weights.title(target, method, model.temperature),
+    unit: PAGE_STRINGS.common.percent,
     notes,
     bars: model.rows.map(({ source, value, weight }) => {
       const then = earlier?.get(source);
@@ -128,11 +127,15 @@ function body(
         deviation: null,
         ...(then === undefined ? {} : { earlier: then }),
         detail: [
-          `score ${formatNumber(value, { digits: 4 })}`,
+          PAGE_STRINGS.weights.score(formatNumber(value, { digits: 4 })),
           ...(then === undefined
             ? []
             : [
-                `${otherName} ${formatNumber(then, percent)} %, difference ${formatNumber(weight - then, { ...percent, signed: true })}`,
+                PAGE_STRINGS.weights.earlier(
+                  otherName,
+                  formatNumber(then, percent),
+                  formatNumber(weight - then, { ...percent, signed: true }),
+                ),
               ]),
         ].join(' · '),
         best: weight === best,
@@ -148,7 +151,9 @@ function body(
               earlier === null
                 ? nothing
                 : html`<div class="legend">
-                    <span class="key"><i class="earlier"></i> weight in ${otherName}</span>
+                    <span class="key"
+                      ><i class="earlier"></i> ${PAGE_STRINGS.weights.earlierKey(otherName)}</span
+                    >
                   </div>`
             }`
     }
@@ -169,8 +174,8 @@ function withEarlier(
     ...table,
     columns: [
       ...table.columns,
-      { title: `Weight (${otherName})`, numeric: true },
-      { title: 'Difference', numeric: true, signed: true },
+      { title: PAGE_STRINGS.weights.weightIn(otherName), numeric: true },
+      { title: PAGE_STRINGS.weights.difference, numeric: true, signed: true },
     ],
     rows: table.rows.map((row, i) => {
       const { source, weight } = model.rows[i] ?? { source: '', weight: 0 };
@@ -188,7 +193,7 @@ function temperatureControl(
   const range = temperatureRange(summary.temperature);
   const { entropy, effectiveSources, sources } = model.summary;
   return html`<div class="temperature">
-    <label for="temperature">Temperature</label>
+    <label for="temperature">${PAGE_STRINGS.common.temperature}</label>
     <input
       id="temperature"
       type="range"
@@ -203,18 +208,24 @@ function temperatureControl(
         })}
     />
     <output for="temperature">${temperature}</output>
-    ${button(`Study's (${summary.temperature})`, () => store.arrange({ temperature: null }), {
-      disabled: temperature === summary.temperature,
-      title: 'Back to the temperature that the study uses',
-    })}
+    ${button(
+      PAGE_STRINGS.weights.ofTheStudy(summary.temperature),
+      () => store.arrange({ temperature: null }),
+      {
+        disabled: temperature === summary.temperature,
+        title: PAGE_STRINGS.weights.ofTheStudyTitle,
+      },
+    )}
     <dl class="figures">
       <div>
-        <dt>Effective sources</dt>
-        <dd>${formatNumber(effectiveSources, { digits: 2 })} of ${sources.length}</dd>
+        <dt>${PAGE_STRINGS.common.effectiveSources}</dt>
+        <dd>
+          ${PAGE_STRINGS.weights.effective(formatNumber(effectiveSources, { digits: 2 }), sources.length)}
+        </dd>
       </div>
       <div>
-        <dt>Entropy</dt>
-        <dd>${formatNumber(entropy, { digits: 3 })} nats</dd>
+        <dt>${PAGE_STRINGS.weights.entropy}</dt>
+        <dd>${PAGE_STRINGS.weights.nats(formatNumber(entropy, { digits: 3 }))}</dd>
       </div>
     </dl>
   </div>`;
@@ -250,11 +261,9 @@ function mergeControl(
       });
   };
   const history = store.arrangement.shownVersion !== null;
-  const title = history
-    ? 'A merge uses the working tree: show it first'
-    : 'Merge the sources into an initialisation';
+  const title = history ? PAGE_STRINGS.weights.mergeOfHistory : PAGE_STRINGS.weights.mergeTitle;
   return html`<div class="merge">
-    ${button('Merge with These Weights', merge(whole ? undefined : summary.parts[part]), {
+    ${button(PAGE_STRINGS.weights.merge, merge(whole ? undefined : summary.parts[part]), {
       primary: true,
       disabled: busy || history,
       title,
@@ -262,25 +271,25 @@ function mergeControl(
     ${
       whole
         ? nothing
-        : button('Merge Each Part by Its Own', merge(undefined), {
+        : button(PAGE_STRINGS.weights.mergeParts, merge(undefined), {
             disabled: busy || history,
-            title: `Every ${summary.granularity} weighed by its own scores`,
+            title: PAGE_STRINGS.weights.mergePartsTitle(summary.granularity),
           })
     }
     ${job === undefined ? nothing : jobLine(store, job)}
     ${
       job === undefined || job.merge === null
         ? nothing
-        : button('Tune from This Merge', () => void store.ask('tuneFrom', { merge: job.merge ?? '' }), {
+        : button(PAGE_STRINGS.weights.tune, () => void store.ask('tuneFrom', { merge: job.merge ?? '' }), {
             disabled: tuning !== undefined && isBusy(tuning),
-            title: `Tune ${target} from it with the study's settings, for every seed`,
+            title: PAGE_STRINGS.weights.tuneTitle(target),
           })
     }
     ${job === undefined || tuning === undefined ? nothing : jobLine(store, tuning)}
     ${
       tuning?.state === 'done' && job !== undefined
         ? button(
-            'Show Results',
+            PAGE_STRINGS.weights.showResults,
             () => void store.ask('openPanel', { kind: 'results', arrangement: store.arrangement }),
           )
         : nothing
@@ -291,6 +300,6 @@ function mergeControl(
 function jobLine(store: Store, job: JobStatus): TemplateResult {
   return html`<span class="job ${job.state}" role="status">
     ${job.state === 'done' ? '✓' : job.state === 'failed' ? '✗' : nothing} ${job.text}
-    ${isBusy(job) ? button('Cancel', () => void store.ask('cancel', { job: job.id })) : nothing}
+    ${isBusy(job) ? button(PAGE_STRINGS.weights.cancel, () => void store.ask('cancel', { job: job.id })) : nothing}
   </span>`;
 }
