@@ -15,7 +15,7 @@ import { argument, flag, tellFailure } from './console-job.js';
 /**
  * The whole sample study from nothing: tunes the sources, scores by every method, merges, tunes the few-shot targets from every
  * initialisation, prints the results and writes the report. Every number of shots has a folder of its own, since scores
- * read the shots; two of them are computed side by side.
+ * read the shots; two of them are computed side by side, and where there is only one, two processes share its sources.
  *
  *   npm run demo                    adapters, 16 shots, 3 seeds, all sources, five targets: less than ten minutes
  *   npm run demo -- --full          three deltas, 16 and 64 shots, 5 seeds, every task as a target: about two hours
@@ -28,6 +28,10 @@ const SAMPLE = join(import.meta.dirname, '..', 'sample');
 const THREADS = 1;
 /** Beside the first of every family: its family misleads it. More targets than these take more than ten minutes on two slow cores. */
 const NEGATIVE_TARGET = 'who_has_fewer';
+/** Tunes half of the sources where there is one study only, and is gone when they are tuned. */
+const SECOND_WORKER = 'sources';
+/** No target is tuned there: any number that the sample has. */
+const SOURCES_ONLY = 16;
 
 interface StudyJob {
   readonly study: string;
@@ -42,14 +46,15 @@ async function main(): Promise<void> {
   const shots = argument('shots');
   const sample = studySchema.parse(JSON.parse(await readFile(join(SAMPLE, 'deltaloom.json'), 'utf8')));
   const deltaNames = chosen !== undefined ? [chosen] : full ? Object.keys(sample.deltas) : ['adapter'];
-  const studies: string[] = [];
-  for (const count of shots !== undefined ? [Number(shots)] : full ? [16, 64] : [16]) {
-    const study = join(out, `${count}-shots`);
+  const counts = shots !== undefined ? [Number(shots)] : full ? [16, 64] : [16];
+  const studies = counts.map((count) => join(out, `${count}-shots`));
+  const workers = studies.length > 1 ? studies : [...studies, join(out, SECOND_WORKER)];
+  for (const [index, study] of workers.entries()) {
     await copyInputs(study);
-    await configure(study, sample, count, full);
-    studies.push(study);
+    await configure(study, sample, counts[index] ?? SOURCES_ONLY, full);
   }
-  if (studies.length > 1) await tuneSources(studies, Object.values(sample.groups).flat(), deltaNames);
+  await tuneSources(workers, Object.values(sample.groups).flat(), deltaNames);
+  await rm(join(out, SECOND_WORKER), { recursive: true, force: true });
   await sideBySide(studies.map((study) => [{ study, request: { kind: 'run', deltaNames } }]));
   for (const study of studies) {
     const snapshot = await readSnapshot(study);

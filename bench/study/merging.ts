@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import type { DeltaTensors, Tensor } from '../../src/core/tensor.js';
 import { sizeOfShape } from '../../src/core/tensor.js';
 import { writeSafetensors } from '../../src/formats/safetensors.js';
-import type { Mode } from './merge-once.js';
+import { checkpointFile, forget } from './checkpoint-files.js';
+import type { Measured, Mode } from './merge-twice.js';
 
 /** Merging of many checkpoints: bandwidth against plain reading of the same files, and memory against their number. */
 
@@ -20,21 +21,23 @@ export interface MergeMeasurement {
   readonly count: number;
   readonly origin: Origin;
   readonly megabytes: number;
-  /** Medians over the rounds, GB/s of source bytes. */
-  readonly merge: number;
-  /** Of the faster way of reading. */
-  readonly read: number;
-  /** Median over the rounds of merging's speed by that of the faster reading of the same round. */
-  readonly share: number;
-  /** The same, where reading is followed by writing one checkpoint's bytes durably, as a merge must. */
-  readonly shareOfReadingAndWriting: number;
+  /** The first merge of a process, its code still to be compiled. */
+  readonly first: Speeds;
+  /** The next in the same process. */
+  readonly next: Speeds;
   readonly peakMegabytes: number;
 }
 
-interface Once {
-  readonly seconds: number;
-  readonly bytes: number;
-  readonly peak: number;
+/** Medians over the rounds. */
+interface Speeds {
+  /** GB/s of source bytes. */
+  readonly merge: number;
+  /** Of the faster way of reading, GB/s. */
+  readonly read: number;
+  /** Of merging's speed by that of the faster reading of the same round. */
+  readonly share: number;
+  /** The same, where reading is followed by writing one checkpoint's bytes durably, as a merge must. */
+  readonly shareOfReadingAndWriting: number;
 }
 
 /** @param folder for about 2.3 GB of synthetic adapters of T5-base, kept for the next time */
@@ -50,9 +53,9 @@ export async function measureMerging(
     for (const origin of origins) {
       const measurement = measure(folder, count, origin, output);
       measurements.push(measurement);
-      const { merge, read, share, shareOfReadingAndWriting, peakMegabytes } = measurement;
+      const { first, next, peakMegabytes } = measurement;
       log(
-        `merging ${count} from ${origin}: ${merge.toFixed(2)} GB/s, reading ${read.toFixed(2)} GB/s, share ${share.toFixed(2)} (reading and writing: ${shareOfReadingAndWriting.toFixed(2)}), peak ${peakMegabytes.toFixed(0)} MB`,
+        `merging ${count} from ${origin}: first ${described(first)}; next ${described(next)}; peak ${peakMegabytes.toFixed(0)} MB`,
       );
     }
   }
@@ -60,49 +63,55 @@ export async function measureMerging(
   return measurements;
 }
 
+function described({ merge, read, share, shareOfReadingAndWriting }: Speeds): string {
+  return `${merge.toFixed(2)} of ${read.toFixed(2)} GB/s, ${share.toFixed(2)} (with writing ${shareOfReadingAndWriting.toFixed(2)})`;
+}
+
 function measure(folder: string, count: number, origin: Origin, output: string): MergeMeasurement {
   const run = (mode: Mode) => {
     if (origin === 'disk') forget(folder, count);
-    return runOnce(mode, folder, count, output);
+    return runOnce(mode, folder, count, output, origin);
   };
   // The first brings files into the page cache, and programs; it is not counted.
   run('read-in-turn');
-  const rounds = Array.from({ length: REPEATS }, () => {
-    const [parallel, inTurn] = [run('read-parallel'), run('read-in-turn')];
-    const read = parallel.seconds < inTurn.seconds ? parallel : inTurn;
-    return { read, merge: run('merge'), write: run('write') };
-  });
-  const speed = ({ bytes, seconds }: Once) => bytes / seconds / 1e9;
+  const rounds = Array.from({ length: REPEATS }, () => ({
+    reads: [run('read-parallel'), run('read-in-turn')],
+    merge: run('merge'),
+    write: run('write'),
+  }));
+  const bytes = rounds[0]?.merge.bytes ?? 0;
+  const speeds = (turn: keyof Measured['seconds']): Speeds => {
+    const seconds = rounds.map(({ reads, merge, write }) => ({
+      read: Math.min(...reads.map((read) => read.seconds[turn])),
+      merge: merge.seconds[turn],
+      write: write.seconds[turn],
+    }));
+    return {
+      merge: median(seconds.map(({ merge }) => bytes / merge / 1e9)),
+      read: median(seconds.map(({ read }) => bytes / read / 1e9)),
+      share: median(seconds.map(({ read, merge }) => read / merge)),
+      shareOfReadingAndWriting: median(seconds.map(({ read, write, merge }) => (read + write) / merge)),
+    };
+  };
   return {
     count,
     origin,
-    megabytes: (rounds[0]?.merge.bytes ?? 0) / 1e6,
-    merge: median(rounds.map(({ merge }) => speed(merge))),
-    read: median(rounds.map(({ read }) => speed(read))),
-    share: median(rounds.map(({ merge, read }) => read.seconds / merge.seconds)),
-    shareOfReadingAndWriting: median(
-      rounds.map(({ merge, read, write }) => (read.seconds + write.seconds) / merge.seconds),
-    ),
+    megabytes: bytes / 1e6,
+    first: speeds('first'),
+    next: speeds('next'),
     peakMegabytes: Math.max(...rounds.map(({ merge }) => merge.peak / 1e6)),
   };
 }
 
-/** Tells the system to forget the content of the first files; false where `dd` can't say so. */
-function forget(folder: string, count: number): boolean {
-  return Array.from({ length: count }, (_, index) => checkpointFile(folder, index)).every(
-    (file) => spawnSync('dd', [`if=${file}`, 'iflag=nocache', 'count=0', 'status=none']).status === 0,
-  );
-}
-
-function runOnce(mode: Mode, folder: string, count: number, output: string): Once {
-  const script = fileURLToPath(new URL('./merge-once.ts', import.meta.url));
+function runOnce(mode: Mode, folder: string, count: number, output: string, origin: Origin): Measured {
+  const script = fileURLToPath(new URL('./merge-twice.ts', import.meta.url));
   const child = spawnSync(
     process.execPath,
-    ['--import', 'tsx', script, mode, folder, String(count), output],
+    ['--import', 'tsx', script, mode, folder, String(count), output, origin],
     { encoding: 'utf8' },
   );
   if (child.status !== 0) throw new Error(`measuring ${mode} failed:\n${child.stderr}`);
-  return JSON.parse(child.stdout) as Once;
+  return JSON.parse(child.stdout) as Measured;
 }
 
 /** Checkpoints with values of their own; the others are copies of them, files in their own right. */
@@ -124,10 +133,6 @@ async function copyDurably(from: string, to: string): Promise<void> {
   const handle = await open(to, 'r+');
   await handle.sync();
   await handle.close();
-}
-
-function checkpointFile(folder: string, index: number): string {
-  return join(folder, `${String(index).padStart(4, '0')}.safetensors`);
 }
 
 function adapterOfBase(seed: number): DeltaTensors {

@@ -1,13 +1,14 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { stat } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
 import { wholePlan } from '../../src/core/merging.js';
 import { BinaryFile } from '../../src/formats/binary-file.js';
 import { mergeCheckpoints } from '../../src/study/merging/index.js';
+import { checkpointFile, forget } from './checkpoint-files.js';
 
 /**
- * One measurement in a process of its own, so that its peak memory is its own. `merge` merges the first n checkpoints of a
+ * The same done twice in a process of its own, so that its peak memory is its own: a command line merges once, a session of
+ * the editor many times. `merge` merges the first n checkpoints of a
  * folder. The others are the bandwidth to compare with, and compute nothing: they read the same bytes into a few buffers
  * that are used over and over, `read-parallel` four files at a time as a merge does, `read-in-turn` one after the other with
  * blocking calls, which is as fast as one processor can copy; and `write` writes as many bytes as the merge does, on disk
@@ -21,18 +22,34 @@ const MODES = {
 } as const;
 export type Mode = keyof typeof MODES;
 
+export interface Measured {
+  readonly seconds: { readonly first: number; readonly next: number };
+  readonly bytes: number;
+  /** Bytes of resident memory. */
+  readonly peak: number;
+}
+
 /** As large as the pieces of a merge. */
 const PIECE = 2 ** 20;
 const AT_ONCE = 4;
 
-const [mode = '', folder = '', count = '0', output = ''] = process.argv.slice(2);
-const names = (await readdir(folder)).filter((name) => name.endsWith('.safetensors')).sort();
-const files = names.slice(0, Number(count)).map((name) => join(folder, name));
+const [mode = '', folder = '', count = '0', output = '', origin = ''] = process.argv.slice(2);
+const files = Array.from({ length: Number(count) }, (_, index) => checkpointFile(folder, index));
 const { size } = await stat(files[0] ?? '');
-const before = performance.now();
-await MODES[mode as Mode](files);
-const seconds = (performance.now() - before) / 1000;
-console.log(JSON.stringify({ seconds, bytes: size * files.length, peak: peakMemory() }));
+const first = await measure();
+if (origin === 'disk') forget(folder, files.length);
+const measured: Measured = {
+  seconds: { first, next: await measure() },
+  bytes: size * files.length,
+  peak: peakMemory(),
+};
+console.log(JSON.stringify(measured));
+
+async function measure(): Promise<number> {
+  const before = performance.now();
+  await MODES[mode as Mode](files);
+  return (performance.now() - before) / 1000;
+}
 
 /** Of this program. Linux counts what the parent had into maxRSS, and keeps the program's own peak elsewhere. */
 function peakMemory(): number {
