@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { DeviceId, Engine } from '../../src/engine/contract.js';
-import { checkModels } from './model-checks.js';
+import { checkModels, type ModelCheckOptions } from './model-checks.js';
 import { openBackbone, openModel } from '../../src/study/compute/index.js';
 import { checkReferenceFiles } from './reference-file-checks.js';
 import { checkScores, GOLDEN_DELTAS } from './score-checks.js';
@@ -17,6 +17,8 @@ export interface GoldenContext {
   readonly folder: string;
   readonly engine: Engine;
   readonly looseness: number;
+  /** Of 'models': some of them. */
+  readonly chosen?: Pick<ModelCheckOptions, 'models' | 'deltas' | 'begun'>;
 }
 
 /**
@@ -31,7 +33,10 @@ export function loosenessOf(engine: Engine): number {
 
 export const GOLDEN_CHECKS: readonly GoldenCheck[] = [
   { name: 'tokenizers', run: ({ folder }) => checkTokenizers(folder) },
-  { name: 'models', run: ({ folder, engine, looseness }) => checkModels(folder, engine, { looseness }) },
+  {
+    name: 'models',
+    run: ({ folder, engine, looseness, chosen }) => checkModels(folder, engine, { looseness, ...chosen }),
+  },
   { name: 'scores', run: checkAllScores },
   { name: 'study', run: ({ folder }) => checkStudy(folder) },
   { name: 'reference files', run: ({ folder }) => checkReferenceFiles(folder) },

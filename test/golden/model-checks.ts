@@ -42,6 +42,8 @@ export interface ModelCheckOptions {
   readonly looseness?: number;
   readonly models?: readonly (typeof GOLDEN_MODELS)[number][];
   readonly deltas?: readonly (typeof GOLDEN_DELTA_TYPES)[number][];
+  /** Told the part that is checked next, for example `modelA/lora gradients`. */
+  readonly begun?: (part: string) => void;
 }
 
 type Add = (quantity: string, difference: number, tolerance: number) => void;
@@ -50,7 +52,12 @@ type Add = (quantity: string, difference: number, tolerance: number) => void;
 export async function checkModels(
   folder: string,
   engine: Engine,
-  { looseness = 1, models = GOLDEN_MODELS, deltas = GOLDEN_DELTA_TYPES }: ModelCheckOptions = {},
+  {
+    looseness = 1,
+    models = GOLDEN_MODELS,
+    deltas = GOLDEN_DELTA_TYPES,
+    begun = () => undefined,
+  }: ModelCheckOptions = {},
 ): Promise<Comparison[]> {
   const comparisons: Comparison[] = [];
   for (const name of models) {
@@ -65,6 +72,7 @@ export async function checkModels(
           difference,
           tolerance: tolerance * looseness,
         });
+    begun(`${name}/base`);
     await checkBase(folder, backbone, engine, adder('base'));
     for (const type of deltas) {
       const directory = join(folder, name, type);
@@ -73,9 +81,13 @@ export async function checkModels(
       const add = adder(type);
       const delta = await readTensors(join(directory, expected.initial_delta));
       const tensors = await readTensors(join(directory, 'expected.safetensors'));
+      begun(`${name}/${type} forward`);
       await checkForward(model, delta, expected, tensors, add);
+      begun(`${name}/${type} gradients`);
       await checkGradients(model, delta, expected, tensors, add);
+      begun(`${name}/${type} training`);
       await checkTraining(directory, model, delta, expected, add);
+      begun(`${name}/${type} generation`);
       await checkGeneration(folder, backbone, model, delta, expected, looseness > 1, add);
       await model.dispose();
     }
