@@ -11,7 +11,13 @@ import type { Measured, Mode } from './merge-twice.js';
 
 /** Merging of many checkpoints: bandwidth against plain reading of the same files, and memory against their number. */
 
-export const COUNTS = [8, 64, 512] as const;
+/** Adapters of T5-base: so many, and the bottleneck's size. 8 large ones are as many bytes as 64 of the reference's size. */
+const CASES = [
+  { count: 8, size: 12 },
+  { count: 8, size: 96 },
+  { count: 64, size: 12 },
+  { count: 512, size: 12 },
+] as const;
 const REPEATS = 5;
 
 /** Where the bytes come from: the system's page cache, or the disk once that cache has been told to forget the files. */
@@ -40,26 +46,27 @@ interface Speeds {
   readonly shareOfReadingAndWriting: number;
 }
 
-/** @param folder for about 2.3 GB of synthetic adapters of T5-base, kept for the next time */
+/** @param cache for about 2.6 GB of synthetic adapters of T5-base, kept for the next time */
 export async function measureMerging(
-  folder: string,
+  cache: string,
   log: (line: string) => void,
 ): Promise<MergeMeasurement[]> {
-  await writeCheckpoints(folder, Math.max(...COUNTS));
-  const output = join(folder, 'merged.bin');
   const measurements: MergeMeasurement[] = [];
-  const origins: Origin[] = forget(folder, 1) ? ['disk', 'memory'] : ['memory'];
-  for (const count of COUNTS) {
+  for (const { count, size } of CASES) {
+    const folder = join(cache, `adapters-${size}`);
+    await writeCheckpoints(folder, count, size);
+    const output = join(folder, 'merged.bin');
+    const origins: Origin[] = forget(folder, 1) ? ['disk', 'memory'] : ['memory'];
     for (const origin of origins) {
       const measurement = measure(folder, count, origin, output);
       measurements.push(measurement);
-      const { first, next, peakMegabytes } = measurement;
+      const { megabytes, first, next, peakMegabytes } = measurement;
       log(
-        `merging ${count} from ${origin}: first ${described(first)}; next ${described(next)}; peak ${peakMegabytes.toFixed(0)} MB`,
+        `merging ${count} (${megabytes.toFixed(0)} MB) from ${origin}: first ${described(first)}; next ${described(next)}; peak ${peakMegabytes.toFixed(0)} MB`,
       );
     }
+    await rm(output, { force: true });
   }
-  await rm(output, { force: true });
   return measurements;
 }
 
@@ -117,12 +124,13 @@ function runOnce(mode: Mode, folder: string, count: number, output: string, orig
 /** Checkpoints with values of their own; the others are copies of them, files in their own right. */
 const DISTINCT = 16;
 
-/** Adapters of the reference's size on T5-base: 120 tensors, 4.4 MB. */
-async function writeCheckpoints(folder: string, count: number): Promise<void> {
+/** @param size of the bottleneck; 12, the reference's, makes 120 tensors of 4.4 MB together */
+async function writeCheckpoints(folder: string, count: number, size: number): Promise<void> {
   await mkdir(folder, { recursive: true });
   for (let index = 0; index < count; index++) {
     if (existsSync(checkpointFile(folder, index))) continue;
-    if (index < DISTINCT) await writeSafetensors(checkpointFile(folder, index), adapterOfBase(index + 1));
+    if (index < DISTINCT)
+      await writeSafetensors(checkpointFile(folder, index), adapterOfBase(index + 1, size));
     else await copyDurably(checkpointFile(folder, index % DISTINCT), checkpointFile(folder, index));
   }
 }
@@ -135,7 +143,7 @@ async function copyDurably(from: string, to: string): Promise<void> {
   await handle.close();
 }
 
-function adapterOfBase(seed: number): DeltaTensors {
+function adapterOfBase(seed: number, size: number): DeltaTensors {
   let state = seed;
   const next = () => {
     state = (Math.imul(state, 1664525) + 1013904223) | 0;
@@ -153,8 +161,8 @@ function adapterOfBase(seed: number): DeltaTensors {
   });
   return new Map(
     sublayers.flatMap((sublayer): [string, Tensor][] => [
-      [`${sublayer}.adapter_A`, tensor([768, 12])],
-      [`${sublayer}.adapter_B`, tensor([12, 768])],
+      [`${sublayer}.adapter_A`, tensor([768, size])],
+      [`${sublayer}.adapter_B`, tensor([size, 768])],
     ]),
   );
 }
