@@ -17,6 +17,9 @@ export class OnnxGraphBuilder {
   private readonly initializers: Record<string, unknown>[] = [];
   private readonly inputs: Record<string, unknown>[] = [];
   private readonly outputs: Record<string, unknown>[] = [];
+  /** Of results of nodes, by name. */
+  private readonly described = new Map<string, Record<string, unknown>>();
+  private readonly results = new Set<string>();
   private readonly shared = new Map<string, readonly string[]>();
   private names = 0;
 
@@ -58,7 +61,19 @@ export class OnnxGraphBuilder {
       attribute: Object.entries(attributes).map(([name, value]) => attribute(name, value)),
     });
     this.shared.set(key, outputs);
+    for (const output of outputs) this.results.add(output);
     return outputs;
+  }
+
+  /**
+   * Tells the shape of a node's result. ONNX Runtime plans which results may share memory by comparing each with all that are
+   * free at the time: where it can't tell shapes to be equal nothing is shared, the free ones pile up, and planning the thousands
+   * of nodes of a training step takes seconds.
+   */
+  describe(name: string, dtype: ElementType, shape: readonly Dimension[]): void {
+    if (this.results.has(name) && !this.described.has(name)) {
+      this.described.set(name, valueInfo(name, dtype, shape));
+    }
   }
 
   /** The single output of a node. */
@@ -120,6 +135,7 @@ export class OnnxGraphBuilder {
         initializer: this.initializers,
         input: this.inputs,
         output: this.outputs,
+        valueInfo: [...this.described.values()],
       },
     });
   }

@@ -1,5 +1,5 @@
 import { DeltaloomError } from '../../core/errors.js';
-import type { ElementType, FrozenTensors, Program } from '../contract.js';
+import type { Dimension, ElementType, FrozenTensors, Program } from '../contract.js';
 import { OnnxGraphBuilder, type AttributeValue } from '../onnx/graph-builder.js';
 import type { KernelNode, Trace, TracedTensor } from './graph.js';
 import { KERNEL_LOWERINGS } from './kernel-lowerings.js';
@@ -149,7 +149,16 @@ export class Lowering {
     one.outputs.forEach((tensor, index) => {
       const result = results[index];
       if (result === undefined) throw new Error(`${one.kernel} has no output ${index}.`);
+      this.builder.describe(result.name, result.dtype, this.dimensionsOf(result.stored));
       this.values.set(tensor, result);
+    });
+  }
+
+  /** Sizes that vary as names: equal names are equal sizes. */
+  private dimensionsOf(shape: readonly Pair[]): Dimension[] {
+    return shape.map((pair) => {
+      const expression = this.size(pair);
+      return expression.kind === 'constant' ? expression.value : keyOf(expression);
     });
   }
 
