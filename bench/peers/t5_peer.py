@@ -73,7 +73,8 @@ def prefixed_attention(attention, prefix, block):
     """Hugging Face's T5Attention.forward with prefixes before the keys and values of self-attention."""
 
     def forward(hidden_states, mask=None, key_value_states=None, position_bias=None, past_key_value=None,
-                layer_head_mask=None, query_length=None, use_cache=False, output_attentions=False):
+                layer_head_mask=None, query_length=None, use_cache=False, output_attentions=False,
+                cache_position=None):
         batch, length = hidden_states.shape[:2]
         heads, width = attention.n_heads, attention.key_value_proj_dim
 
