@@ -159,8 +159,7 @@ const WINDOWS: readonly Window[] = [
       {
         name: 'jobs',
         act: async (bench) => {
-          await bench.runCommand('Deltaloom: Tune with Last Settings');
-          await bench.quickPickOption(/^negation/).click();
+          await bench.runAndChoose('Deltaloom: Tune with Last Settings', /^negation/);
           await bench.runCommand('Deltaloom: Show Jobs');
           await bench.quickPickOption(/agreement/).waitFor();
         },
@@ -198,8 +197,7 @@ const WINDOWS: readonly Window[] = [
           await bench.runCommand('View: Close All Editors');
           await writeFile(path.join(folder, 'tasks', 'hotels', 'hotels_16_13_train.tsv'), 'no answer here\n');
           for (const task of [/^hotels/, /^phones/]) {
-            await bench.runCommand('Deltaloom: Tune…');
-            await bench.quickPickOption(task).click();
+            await bench.runAndChoose('Deltaloom: Tune…', task);
             await bench.quickPickOption(/^As a few-shot/).click();
             await bench.quickPickOption(/^adapter/).click();
             await bench.quickPickOption(/^Random/).click();
@@ -246,8 +244,7 @@ const WINDOWS: readonly Window[] = [
           await writeFile(file, text.replace('"sizes": 4', '"size": 4'));
           await bench.runCommand('View: Close All Editors');
           await bench.runCommand('View: Hide Panel');
-          await bench.runCommand('Welcome: Open Walkthrough...');
-          await bench.quickPickOption(/Get started with Deltaloom/).click();
+          await bench.runAndChoose('Welcome: Open Walkthrough...', /Get started with Deltaloom/);
           await bench.page.locator('.getting-started-step').first().waitFor();
         },
       },

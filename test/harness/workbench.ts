@@ -205,6 +205,22 @@ export class Workbench {
     else await this.page.keyboard.press('Enter');
   }
 
+  /**
+   * Runs a command and chooses in the list that it shows. On a busy machine VS Code at times gives the focus back from the palette
+   * when that list is already open, which closes it: then once more, as a person would.
+   */
+  async runAndChoose(title: string, option: string | RegExp): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      await this.runCommand(title);
+      try {
+        await this.quickPickOption(option).click({ timeout: 30_000 });
+        return;
+      } catch (error) {
+        if (attempt === 3 || (await this.quickInput().isVisible())) throw error;
+      }
+    }
+  }
+
   quickInput(): Locator {
     return this.page.locator('.quick-input-widget .quick-input-box input');
   }

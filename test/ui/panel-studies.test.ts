@@ -72,8 +72,7 @@ describe.skipIf(findChromium() === undefined)('panels of several studies', () =>
   }
 
   it('asks which study is meant, and opens one panel for each', async () => {
-    await bench.runCommand('Deltaloom: Show Heatmap');
-    await bench.quickPickOption('Study two').click();
+    await bench.runAndChoose('Deltaloom: Show Heatmap', 'Study two');
     await driver.page.locator('heatmap-picture canvas').waitFor({ timeout: 60_000 });
     await bench.page.locator('.tab', { hasText: 'Similarity Heatmap: Study two' }).waitFor();
     const [target = '', , source = ''] = second.tasks;
@@ -85,8 +84,7 @@ describe.skipIf(findChromium() === undefined)('panels of several studies', () =>
       .toBe(
         'The study is not in a git repository. Run git init in the study folder to keep the history of its records.',
       );
-    await bench.runCommand('Deltaloom: Show Heatmap');
-    await bench.quickPickOption('Study one').click();
+    await bench.runAndChoose('Deltaloom: Show Heatmap', 'Study one');
     await bench.page.locator('.tab.active', { hasText: 'Similarity Heatmap: Study one' }).waitFor();
     await driver.control('Showing').waitFor();
     await expect.poll(() => driver.readCell(0, 2)).toContain(valueOf(first, target, source).toFixed(4));

@@ -90,8 +90,7 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
     await workbench.chooseFromContextMenu(workbench.treeItem(/^agreement/), 'Tune with Last Settings');
     await page.locator('.statusbar').getByText('Tune agreement (adapter): 1 tuning on record').waitFor();
     await workbench.openView('Explorer');
-    await workbench.runCommand('Deltaloom: Tune with Last Settings');
-    await workbench.quickPickOption(/^odd_one/).click();
+    await workbench.runAndChoose('Deltaloom: Tune with Last Settings', /^odd_one/);
     const list = await showNotifications();
     const notice = list.locator('.notification-list-item', { hasText: /Tune odd_one.*Tuned odd_one/ });
     await notice.waitFor({ timeout: 180_000 });
@@ -174,8 +173,7 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
       await open(task);
       await (await below(task, /source, adapter/)).locator('.custom-view-tree-node-item-checkbox').click();
     }
-    await workbench.runCommand('Deltaloom: Merge Selected…');
-    await workbench.quickPickOption(/^odd_one/).click();
+    await workbench.runAndChoose('Deltaloom: Merge Selected…', /^odd_one/);
     await workbench.quickPickOption(/Plain average.*50% movies · 50% phones/).waitFor();
     await workbench.screenshot('merge-selected-dark');
     await workbench.quickPickOption(/Plain average/).click();
@@ -193,8 +191,10 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
     const ways = [
       (row: Locator) => workbench.chooseFromContextMenu(row, 'Merge Again'),
       async () => {
-        await workbench.runCommand('Deltaloom: Merge Again');
-        await workbench.quickPickOption(/^odd_one: Merge by chosen weights.*not on this machine/).click();
+        await workbench.runAndChoose(
+          'Deltaloom: Merge Again',
+          /^odd_one: Merge by chosen weights.*not on this machine/,
+        );
       },
     ];
     for (const mergeAgain of ways) {
@@ -298,8 +298,7 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
     await workbench.chooseFromContextMenu(await below(/^movies/, /source, adapter · full/), 'Evaluate…');
     await workbench.quickPickOption('test').click();
     await badge('2').waitFor();
-    await workbench.runCommand('Deltaloom: Sort…');
-    await workbench.quickPickOption('Name').click();
+    await workbench.runAndChoose('Deltaloom: Sort…', 'Name');
     await workbench.runCommand('Deltaloom: Filter Tasks and Checkpoints…');
     await workbench.quickInput().fill('agreement');
     await page.keyboard.press('Enter');
@@ -322,8 +321,7 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
         .evaluateAll((rows) => rows.map((row) => (row.getAttribute('aria-label') ?? '').split(',')[0] ?? ''));
     await expect.poll(tasks).toEqual(['hotels', 'movies', 'phones', 'agreement', 'negation', 'odd_one']);
     await workbench.openView('Explorer');
-    await workbench.runCommand('Deltaloom: Cancel Job');
-    await workbench.quickPickOption(/agreement/).click();
+    await workbench.runAndChoose('Deltaloom: Cancel Job', /agreement/);
     const list = await showNotifications();
     await list
       .locator('.notification-list-item', { hasText: /Evaluate movies on test: movies: test ACC/ })

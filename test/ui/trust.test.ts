@@ -103,8 +103,7 @@ describe.skipIf(findChromium() === undefined)('an untrusted workspace', { timeou
 
   it('ticks the steps of the walkthrough as they are done', async () => {
     const { page } = workbench;
-    await workbench.runCommand('Welcome: Open Walkthrough...');
-    await workbench.quickPickOption(/Get started with Deltaloom/).click();
+    await workbench.runAndChoose('Welcome: Open Walkthrough...', /Get started with Deltaloom/);
     const ticked = (): Promise<string[]> =>
       page
         .locator('.getting-started-step:has(.codicon-getting-started-step-checked)')
