@@ -28,8 +28,8 @@ const SAMPLE = join(import.meta.dirname, '..', 'sample');
 const THREADS = 1;
 /** Beside the first of every family: its family misleads it. More targets than these take more than ten minutes on two slow cores. */
 const NEGATIVE_TARGET = 'who_has_fewer';
-/** Tunes half of the sources where there is one study only, and is gone when they are tuned. */
-const SECOND_WORKER = 'sources';
+/** Tunes half of the sources where there is one study only, and is gone when they are tuned: no name that a person would give. */
+const SECOND_WORKER = '.deltaloom-demo-second-worker';
 /** No target is tuned there: any number that the sample has. */
 const SOURCES_ONLY = 16;
 

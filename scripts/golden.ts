@@ -8,8 +8,8 @@ import { GOLDEN_DELTA_TYPES, GOLDEN_MODELS } from '../test/golden/golden-folder.
 
 /**
  * `npm run golden -- DIR [--device cpu] [--only models] [--model modelA] [--delta lora]`: checks a golden folder and prints the
- * largest difference per quantity. Ends with 1 where one is beyond its tolerance. A slow device (SwiftShader takes an hour for a
- * model) can be asked for one model and one delta at a time.
+ * largest difference per quantity. Ends with 1 where one is beyond its tolerance. A slow device (SwiftShader takes minutes for a
+ * delta) can be asked for one model and one delta at a time.
  */
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({

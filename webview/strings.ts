@@ -170,7 +170,7 @@ export const PAGE_STRINGS = {
     difference: 'Difference',
     score: (score: string) => `score ${score}`,
     earlier: (version: string, percent: string, difference: string) =>
-      `${version} ${percent} %, difference ${difference} %`,
+      `${version} ${percent} %, difference ${difference}`,
     earlierKey: (version: string) => `weight in ${version}`,
     ofTheStudy: (temperature: number) => `Study's (${temperature})`,
     ofTheStudyTitle: 'Back to the temperature that the study uses',

@@ -39,6 +39,8 @@ export class Lowering {
   private readonly dimensions: SizePair[] = [];
   private readonly dimensionSource = new Map<string, { input: string; axis: number }>();
   private readonly values = new Map<TracedTensor, Lowered>();
+  /** Found before, by pair: a few sizes come back in thousands of results. */
+  private readonly expressions = new Map<string, SizeExpression | undefined>();
 
   constructor(
     private readonly program: Program,
@@ -149,17 +151,23 @@ export class Lowering {
     one.outputs.forEach((tensor, index) => {
       const result = results[index];
       if (result === undefined) throw new Error(`${one.kernel} has no output ${index}.`);
-      this.builder.describe(result.name, result.dtype, this.dimensionsOf(result.stored));
+      const dimensions = this.dimensionsOf(result.stored);
+      if (dimensions !== undefined) this.builder.describe(result.name, result.dtype, dimensions);
       this.values.set(tensor, result);
     });
   }
 
-  /** Sizes that vary as names: equal names are equal sizes. */
-  private dimensionsOf(shape: readonly Pair[]): Dimension[] {
-    return shape.map((pair) => {
-      const expression = this.size(pair);
-      return expression.kind === 'constant' ? expression.value : keyOf(expression);
-    });
+  /**
+   * Sizes that vary as names: equal names are equal sizes. Undefined where one follows no known form: an error only where that
+   * size is needed.
+   */
+  private dimensionsOf(shape: readonly Pair[]): Dimension[] | undefined {
+    const expressions = shape.flatMap((pair) => this.expression(pair) ?? []);
+    return expressions.length < shape.length
+      ? undefined
+      : expressions.map((expression) =>
+          expression.kind === 'constant' ? expression.value : keyOf(expression),
+        );
   }
 
   private lowerConstant(
@@ -224,7 +232,9 @@ export class Lowering {
   }
 
   private expression(pair: Pair): SizeExpression | undefined {
-    return expressionOf(pair, this.dimensions);
+    const key = pair.join(' ');
+    if (!this.expressions.has(key)) this.expressions.set(key, expressionOf(pair, this.dimensions));
+    return this.expressions.get(key);
   }
 
   /** The expression of a size; throws when a number leaked that follows none. */

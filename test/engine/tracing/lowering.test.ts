@@ -4,19 +4,21 @@ import type { Program } from '../../../src/engine/contract.js';
 import { Lowering } from '../../../src/engine/tracing/lowering.js';
 import { traceProgram } from '../../../src/engine/tracing/trace.js';
 
-/** The model of a program whose inputs vary in 'batch' and 'source'. */
+/** Primes large enough that no other expression gives the same numbers. */
+const SIZES = {
+  batch: [1009, 3011],
+  source: [2011, 7001],
+  past: [5021, 11027],
+  more: [9001, 23003],
+} as const;
+
+/** The model of a program whose inputs vary in the sizes above. */
 function lower<Input extends string, Output extends string>(program: Program<Input, Output>): Buffer {
-  const [one, two] = [
-    [7, 11],
-    [13, 17],
-  ].map(([batch = 0, source = 0]) =>
+  const [one, two] = ([0, 1] as const).map((trace) =>
     traceProgram(
       program,
       new Map(),
-      new Map([
-        ['batch', batch],
-        ['source', source],
-      ]),
+      new Map(Object.entries(SIZES).map(([name, sizes]) => [name, sizes[trace]])),
     ),
   );
   if (one === undefined || two === undefined) throw new Error('No traces.');
@@ -47,5 +49,20 @@ describe('a lowered program', () => {
     });
     // Of the input and of the sum.
     expect(model.toString('latin1').match(/batch/g)).toHaveLength(2);
+  });
+
+  it('leaves out what follows no known size and is not needed', () => {
+    const model = lower({
+      name: 'joined',
+      inputs: {
+        a: { dtype: 'float32', shape: ['batch'] },
+        b: { dtype: 'float32', shape: ['source'] },
+        c: { dtype: 'float32', shape: ['past'] },
+        d: { dtype: 'float32', shape: ['more'] },
+      },
+      outputs: ['y'],
+      compute: ({ a, b, c, d }) => ({ y: tf.exp(tf.concat([a, b, c, d])) }),
+    });
+    expect(model.toString('latin1')).toContain('Concat');
   });
 });
