@@ -5,15 +5,14 @@ import * as tf from '@tensorflow/tfjs';
  * defined anew for every device, so that compiled and eager runs differentiate alike.
  */
 export function registerGradients(): void {
-  if (registered) return;
-  registered = true;
   for (const gradient of [sumGradient, meanGradient, tileGradient, matMulGradient]) {
+    const registered = tf.getGradient(gradient.kernelName);
+    // Asked each time: a native package that is loaded later brings its own TensorFlow.js, which registers its own again.
+    if (registered.gradFunc === gradient.gradFunc) continue;
     tf.unregisterGradient(gradient.kernelName);
     tf.registerGradient(gradient);
   }
 }
-
-let registered = false;
 
 /** The shape of `x` with 1 along the reduced axes. */
 function keptShape(x: tf.Tensor, axis: unknown): number[] {

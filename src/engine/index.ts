@@ -1,6 +1,7 @@
 import { DeltaloomError } from '../core/errors.js';
 import type { DeviceId, DeviceReport, Engine, EngineOptions } from './contract.js';
-import { DEVICES, deviceById, type Device } from './devices.js';
+import type { Device } from './device.js';
+import { DEVICES, deviceById } from './devices.js';
 import { productSeconds } from './device-speed.js';
 
 /** Every device with the reason why it is or is not usable here. Nothing is started that could take long. */

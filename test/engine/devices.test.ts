@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DeltaloomError } from '../../src/core/errors.js';
 import { DEVICE_IDS } from '../../src/engine/contract.js';
-import { withoutSource } from '../../src/engine/devices.js';
 import { listDevices, openEngine } from '../../src/engine/index.js';
 
 describe('devices', () => {
@@ -28,14 +27,5 @@ describe('devices', () => {
     expect(engine.device.usable).toBe(true);
     expect(said.join()).toContain(`'${engine.device.id}' was chosen`);
     await engine.dispose();
-  });
-
-  it('give reasons without places in the source of ONNX Runtime', () => {
-    const said =
-      '/onnxruntime_src/core/webgpu_context.cc:136 Context::Initialize(const Config&)::<lambda()> status == Success was false. No supported adapters';
-    expect(withoutSource(said)).toBe('No supported adapters');
-    expect(withoutSource('Specified provider is not supported.')).toBe(
-      'Specified provider is not supported.',
-    );
   });
 });

@@ -1,0 +1,166 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import type * as OnnxRuntimeModule from 'onnxruntime-node';
+import { askInChild, ProbeFailure } from './child-probe.js';
+import type { EngineOptions } from './contract.js';
+import { askedOnce, type Device, type Probe } from './device.js';
+import { OnnxGraphBuilder } from './onnx/graph-builder.js';
+import { defaultThreads, OnnxRuntimeEngine } from './onnxruntime.js';
+import {
+  findBesideProgram,
+  findInDevicesFolder,
+  installCommand,
+  loadPackage,
+  type FoundPackage,
+} from './optional-packages.js';
+
+const NAME = 'onnxruntime-node';
+
+type Provider = 'cpu' | 'webgpu' | 'cuda';
+
+/** A device that ONNX Runtime drives by the provider of that name. */
+export function onnxDevice(id: Provider, title: string): Device {
+  return askedOnce({
+    id,
+    title,
+    automatic: true,
+    probe: () => probe(id),
+    open: (report, options) =>
+      Promise.resolve(
+        new OnnxRuntimeEngine(
+          report,
+          id,
+          loadRuntime(),
+          threadsOf(options),
+          options.log ?? (() => undefined),
+        ),
+      ),
+  });
+}
+
+function threadsOf({ threads }: EngineOptions): number {
+  return threads === undefined || threads === 0 ? defaultThreads() : threads;
+}
+
+/**
+ * ONNX Runtime as it came with Deltaloom, or the same version in the devices folder: there npm may have fetched the CUDA
+ * provider, which is too large for the package itself. One process loads one of them, for every provider.
+ */
+function findRuntime(): { runtime: FoundPackage; refused?: FoundPackage } {
+  const own = findBesideProgram(NAME);
+  if (own === undefined)
+    throw new Error(`${NAME} is not installed beside Deltaloom; install Deltaloom again`);
+  const other = findInDevicesFolder(NAME);
+  if (other === undefined || !existsSync(cudaLibrary(other))) return { runtime: own };
+  return other.version === own.version ? { runtime: other } : { runtime: own, refused: other };
+}
+
+function loadRuntime(): typeof OnnxRuntimeModule {
+  return loadPackage(findRuntime().runtime) as typeof OnnxRuntimeModule;
+}
+
+/** Where the package's install script puts the provider; only Linux has one, and the name is asked for on Linux alone. */
+function cudaLibrary({ folder }: FoundPackage): string {
+  const library = 'libonnxruntime_providers_cuda.so';
+  return path.join(folder, 'bin', 'napi-v6', process.platform, process.arch, library);
+}
+
+/** Why the CUDA provider can't be there at all; asking ONNX Runtime for it would say less. */
+function missingCuda(): string | undefined {
+  if (
+    !loadRuntime()
+      .listSupportedBackends()
+      .some(({ name }) => name === 'cuda')
+  )
+    return `ONNX Runtime's npm package has no CUDA provider for ${process.platform} on ${process.arch}`;
+  const { runtime, refused } = findRuntime();
+  if (existsSync(cudaLibrary(runtime))) return undefined;
+  const command = installCommand(`${NAME}@${runtime.version}`);
+  return refused === undefined
+    ? `the CUDA provider of ONNX Runtime is not installed; to fetch it: ${command}`
+    : `${NAME} ${refused.version} in ${refused.folder} is not the ${runtime.version} that Deltaloom needs; to change it: ${command}`;
+}
+
+const USABLE = {
+  cpu: 'part of ONNX Runtime, works everywhere',
+  webgpu: 'a GPU adapter answered through WebGPU',
+  cuda: 'an NVIDIA GPU answered through CUDA',
+} as const;
+
+const UNUSABLE = {
+  cpu: 'ONNX Runtime does not load on this machine',
+  webgpu: 'no GPU adapter answered through WebGPU',
+  cuda: 'the CUDA provider of ONNX Runtime does not start',
+} as const;
+
+/** Doubles 1 on a provider; a session that was asked for nothing else tells, since ONNX Runtime falls back silently. */
+const DOUBLE = `
+const [runtime, model, provider] = process.argv.slice(1);
+async function double() {
+  const { InferenceSession, Tensor } = require(runtime);
+  const options = { executionProviders: [provider], logSeverityLevel: 3 };
+  const session = await InferenceSession.create(Buffer.from(model, 'base64'), options);
+  const results = await session.run({ x: new Tensor('float32', Float32Array.of(1), [1]) });
+  const sum = results[session.outputNames[0]].data[0];
+  if (sum !== 2) throw new Error('it computes 1 + 1 = ' + sum);
+  await session.release();
+}
+double().then(
+  () => process.exit(0),
+  (error) => process.stdout.write(error.message, () => process.exit(1)),
+);
+`;
+
+async function probe(id: Provider): Promise<Probe> {
+  try {
+    const missing = id === 'cuda' ? missingCuda() : undefined;
+    if (missing !== undefined) return { usable: false, reason: missing };
+    if (id === 'cpu') await openAndRelease();
+    else await askProvider(findRuntime().runtime.entry, id);
+    return { usable: true, reason: USABLE[id] };
+  } catch (error) {
+    return { usable: false, reason: `${UNUSABLE[id]} (${readableReason(error)})` };
+  }
+}
+
+/**
+ * Asks ONNX Runtime in a process of its own to compute on a provider.
+ *
+ * @param runtime what `require` takes
+ * @throws ProbeFailure
+ */
+export async function askProvider(runtime: string, provider: string): Promise<void> {
+  await askInChild(DOUBLE, [runtime, Buffer.from(doubling()).toString('base64'), provider]);
+}
+
+async function openAndRelease(): Promise<void> {
+  const session = await loadRuntime().InferenceSession.create(doubling(), { logSeverityLevel: 4 });
+  await session.release();
+}
+
+function doubling(): Uint8Array {
+  const builder = new OnnxGraphBuilder();
+  builder.input('x', 'float32', [1]);
+  builder.output('y', builder.apply('Add', ['x', 'x']), 'float32', 1);
+  return builder.finish('double');
+}
+
+/**
+ * What a user can read of why a provider does not start. ONNX Runtime's checks begin with the place in its source and the
+ * condition; which library the system's loader missed it only prints; CUDA's failures are surrounded by places.
+ */
+export function readableReason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const printed = error instanceof ProbeFailure ? error.printed : '';
+  const unloaded = / with error: (.+?): (.+)/.exec(printed);
+  if (unloaded !== null) {
+    const [, library = '', why = ''] = unloaded;
+    if (!why.startsWith('cannot open')) return `${path.basename(library)}: ${why}`;
+    if (library === 'libcuda.so.1') return "NVIDIA's driver is not installed: its libcuda.so.1 was not found";
+    return `${library} was not found: install the CUDA libraries of that version, or name their folder in LD_LIBRARY_PATH`;
+  }
+  const failed = /CUDA failure \d+: [^;]*[^;\s]/.exec(error.message)?.[0];
+  if (failed !== undefined) return failed;
+  const line = error.message.split('\n')[0] ?? '';
+  return line.replace(/^\S*onnxruntime\S*:\d+ .* was false\. /, '');
+}
