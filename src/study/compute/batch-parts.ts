@@ -11,33 +11,62 @@ export interface BatchPart {
 export type Fits = (rows: number, sourceLength: number, targetLength: number) => boolean;
 
 /**
- * Cuts a batch into parts that fit; a row that does not fit alone is a part of its own. A batch that fits stays as it is. Rows
- * of like length share a part, so that less is padded.
+ * Cuts a batch into parts that fit, as few as it takes and of about as many rows each: few rows multiply slowly. A row that does
+ * not fit alone is a part of its own, a batch that fits stays as it is. Rows of like length share a part, so that less is padded.
  */
 export function cutBatch(batch: Batch, fits: Fits): BatchPart[] {
   const all = batch.rows.map((_, place) => place);
   if (fits(batch.size, batch.sourceLength, batch.targetLength)) return [{ batch, places: all }];
-  const lengths = all.map((place) => ({
+  const rows = all.map((place) => ({
     place,
     source: usedLength(batch.inputMask, place, batch.sourceLength, (value) => value !== 0),
     target: usedLength(batch.labels, place, batch.targetLength, (label) => label >= 0),
   }));
-  lengths.sort((a, b) => b.source - a.source || b.target - a.target || a.place - b.place);
-  const parts: { places: number[]; source: number; target: number }[] = [];
-  for (const { place, source, target } of lengths) {
-    const part = parts.at(-1);
-    // The first row of a part is its widest.
-    if (part !== undefined && fits(part.places.length + 1, part.source, Math.max(part.target, target))) {
-      part.places.push(place);
-      part.target = Math.max(part.target, target);
-    } else {
-      parts.push({ places: [place], source, target });
-    }
+  rows.sort((a, b) => b.source - a.source || b.target - a.target || a.place - b.place);
+  return evenRuns(rows, fits).map((run) => {
+    const places = run.map(({ place }) => place);
+    const { source, target } = widest(run);
+    return { batch: rowsOf(batch, places, source, target), places };
+  });
+}
+
+interface RowLengths {
+  readonly place: number;
+  readonly source: number;
+  readonly target: number;
+}
+
+/** Of the ways to cut rows into the fewest runs that fit, the one whose longest run is shortest. */
+function evenRuns(rows: readonly RowLengths[], fits: Fits): RowLengths[][] {
+  const fewest = runs(rows, fits, rows.length);
+  for (let most = Math.ceil(rows.length / fewest.length); most < rows.length; most++) {
+    const even = runs(rows, fits, most);
+    if (even.length === fewest.length) return even;
   }
-  return parts.map(({ places, source, target }) => ({
-    batch: rowsOf(batch, places, source, target),
-    places,
-  }));
+  return fewest;
+}
+
+/** Cuts rows into runs that fit and have at most so many rows. */
+function runs(rows: readonly RowLengths[], fits: Fits, most: number): RowLengths[][] {
+  const cut: RowLengths[][] = [];
+  for (const row of rows) {
+    const last = cut.at(-1);
+    if (last !== undefined && last.length < most && fit([...last, row], fits)) last.push(row);
+    else cut.push([row]);
+  }
+  return cut;
+}
+
+function fit(run: readonly RowLengths[], fits: Fits): boolean {
+  const { source, target } = widest(run);
+  return fits(run.length, source, target);
+}
+
+function widest(run: readonly RowLengths[]): { source: number; target: number } {
+  return {
+    source: Math.max(...run.map(({ source }) => source)),
+    target: Math.max(...run.map(({ target }) => target)),
+  };
 }
 
 /** Columns up to the last that counts, at least one. */

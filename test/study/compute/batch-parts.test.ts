@@ -29,6 +29,21 @@ describe('a batch', () => {
     expect(part?.places).toEqual([0, 1, 2, 3, 4]);
   });
 
+  it('is cut evenly: few rows multiply slowly', () => {
+    const even = padBatch(
+      Array.from({ length: 8 }, (_, row) => ({
+        row,
+        input: Int32Array.from({ length: 4 }, () => 5),
+        label: Int32Array.of(1),
+      })),
+    );
+    const sizes = (rows: number) => cutBatch(even, atMost(4 * rows)).map(({ batch: part }) => part.size);
+    expect(sizes(7)).toEqual([4, 4]);
+    expect(sizes(4)).toEqual([4, 4]);
+    expect(sizes(3)).toEqual([3, 3, 2]);
+    expect(sizes(1)).toEqual([1, 1, 1, 1, 1, 1, 1, 1]);
+  });
+
   it('is cut into parts that fit, every row once, padded no wider than the part needs', () => {
     const parts = cutBatch(batch, atMost(18));
     expect(parts.map(({ places }) => places)).toEqual([
