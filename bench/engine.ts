@@ -1,6 +1,6 @@
 /**
  * The engine beside PyTorch: `npm run bench:engine -- [--size tiny|small|base] [--delta adapter,lora,prefix] [--measure forward,step,real,decode,memory]
- * [--rounds N] [--clock wall|cpu]`.
+ * [--rounds N] [--clock wall|cpu] [--pack-weights]`.
  * Rounds are interleaved (ours, theirs, ours, ...), results are medians and the median of the paired ratios.
  */
 import * as tf from '@tensorflow/tfjs';
@@ -37,6 +37,8 @@ const { values } = parseArgs({
     /** `cpu` counts the processor time of each process instead: for machines that others use too, with --threads 1. */
     clock: { type: 'string', default: 'wall' },
     threads: { type: 'string', default: String(Math.min(2, os.availableParallelism())) },
+    /** What \`deltaloom --pack-weights\` does: more speed for more memory. */
+    'pack-weights': { type: 'boolean', default: false },
     cache: { type: 'string', default: path.join(ROOT, '.cache', 'bench') },
     shared: { type: 'string', default: path.join(ROOT, '..', 'shared') },
   },
@@ -243,11 +245,12 @@ const backbone = await randomBackbone(size, folder);
 const started = Peer.start(threads);
 const peer = typeof started === 'string' ? null : started;
 if (typeof started === 'string') console.log(started);
-const engine = await openEngine({ device: 'cpu', threads });
+const packWeights = values['pack-weights'];
+const engine = await openEngine({ device: 'cpu', threads, packWeights });
 const peak = await matmulPeak(engine);
 
 console.log(
-  `## T5-${size}, ${(backbone.parameters / 1e6).toFixed(0)}M parameters, ${threads} threads, medians of ${rounds} paired rounds, ${values.clock} clock\n`,
+  `## T5-${size}, ${(backbone.parameters / 1e6).toFixed(0)}M parameters, ${threads} threads, medians of ${rounds} paired rounds, ${values.clock} clock${packWeights ? ', packed weights' : ''}\n`,
 );
 console.log(
   `${os.cpus()[0]?.model ?? 'unknown processor'}, Node ${process.versions.node}, ONNX Runtime ${engine.versions['onnxruntime-node'] ?? ''}.`,
@@ -284,6 +287,10 @@ if (measured.has('memory')) {
     format: 'esm',
     packages: 'external',
   });
-  const memory = spawnSync(process.execPath, [program, size, folder, String(threads)], { encoding: 'utf8' });
+  const memory = spawnSync(
+    process.execPath,
+    [program, size, folder, String(threads), ...(packWeights ? ['pack-weights'] : [])],
+    { encoding: 'utf8' },
+  );
   console.log(memory.status === 0 ? memory.stdout.trim() : `Memory was not measured: ${memory.stderr}`);
 }

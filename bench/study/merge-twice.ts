@@ -1,9 +1,10 @@
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
 import { wholePlan } from '../../src/core/merging.js';
 import { BinaryFile } from '../../src/formats/binary-file.js';
 import { mergeCheckpoints } from '../../src/study/merging/index.js';
+import { peakMemory } from '../peak-memory.js';
 import { checkpointFile, forget } from './checkpoint-files.js';
 
 /**
@@ -49,15 +50,6 @@ async function measure(): Promise<number> {
   const before = performance.now();
   await MODES[mode as Mode](files);
   return (performance.now() - before) / 1000;
-}
-
-/** Of this program. Linux counts what the parent had into maxRSS, and keeps the program's own peak elsewhere. */
-function peakMemory(): number {
-  const own = existsSync('/proc/self/status')
-    ? /VmHWM:\s*(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]
-    : undefined;
-  // Both are in KiB.
-  return Number(own ?? process.resourceUsage().maxRSS) * 1024;
 }
 
 async function mergeAll(all: readonly string[]): Promise<void> {

@@ -17,6 +17,7 @@ const commonSchema = z.object({
   json: z.boolean().default(false),
   device: z.enum(['auto', ...DEVICE_IDS]).default('auto'),
   threads: z.number().optional(),
+  packWeights: z.boolean().default(false),
   seed: z.number().optional(),
   wait: z.boolean().default(false),
   verbose: z.boolean().default(false),
@@ -28,6 +29,7 @@ export interface CommandContext {
   readonly terminal: Terminal;
   readonly device: 'auto' | (typeof DEVICE_IDS)[number];
   readonly threads: number | undefined;
+  readonly packWeights: boolean;
   readonly seed: number | undefined;
   readonly wait: boolean;
   readonly verbose: boolean;
@@ -48,6 +50,7 @@ export function withCommonOptions<Options>(
       new Option('--device <device>', 'what computes').choices(['auto', ...DEVICE_IDS]).default('auto'),
     )
     .option('--threads <n>', 'threads of the cpu device', wholeNumber)
+    .option('--pack-weights', 'more speed for more memory on the cpu device (README, Devices)')
     .option('--seed <n>', "instead of the study's own seeds", wholeNumber)
     .option('--wait', 'wait while another process works on the study')
     .option('--verbose', 'print the log of the work')
@@ -87,11 +90,12 @@ export const text = (value: string): string => value;
 
 /** Does a job of the study with an engine that is opened when it is needed and given back at the end. */
 export async function runJob(context: CommandContext, request: JobRequest): Promise<JobOutcome> {
-  const { terminal, device, threads, seed, wait, verbose, signal, directory } = context;
+  const { terminal, device, threads, packWeights, seed, wait, verbose, signal, directory } = context;
   let opened: Promise<Engine> | null = null;
   const engine = (): Promise<Engine> => {
     opened ??= openEngine({
       device,
+      packWeights,
       ...(threads === undefined ? {} : { threads }),
       log: (line) => terminal.say(line),
     });

@@ -27,13 +27,11 @@ export function onnxDevice(id: Provider, title: string): Device {
     probe: () => probe(id),
     open: (report, options) =>
       Promise.resolve(
-        new OnnxRuntimeEngine(
-          report,
-          id,
-          loadRuntime(),
-          threadsOf(options),
-          options.log ?? (() => undefined),
-        ),
+        new OnnxRuntimeEngine(report, id, loadRuntime(), {
+          threads: threadsOf(options),
+          packWeights: options.packWeights ?? false,
+          log: options.log ?? (() => undefined),
+        }),
       ),
   });
 }

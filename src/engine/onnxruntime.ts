@@ -29,6 +29,12 @@ const PRIMES: readonly (readonly number[])[] = [
   [1171, 1151, 1193, 1129, 1213, 1103, 1223],
 ];
 
+export interface OnnxRuntimeOptions {
+  readonly threads: number;
+  readonly packWeights: boolean;
+  readonly log: (message: string) => void;
+}
+
 /** Runs programs compiled to ONNX by ONNX Runtime, on its cpu, WebGPU or CUDA provider. */
 export class OnnxRuntimeEngine implements Engine {
   readonly versions: Readonly<Record<string, string>>;
@@ -37,8 +43,7 @@ export class OnnxRuntimeEngine implements Engine {
     readonly device: DeviceReport,
     private readonly flavour: Flavour,
     private readonly runtime: OnnxRuntime,
-    private readonly threads: number,
-    private readonly log: (message: string) => void,
+    private readonly options: OnnxRuntimeOptions,
   ) {
     this.versions = { 'onnxruntime-node': runtime.env.versions.node ?? runtime.env.versions.common };
   }
@@ -53,7 +58,7 @@ export class OnnxRuntimeEngine implements Engine {
       traceProgram(program, located, new Map(dimensions.map((name, index) => [name, primes[index] ?? 0]))),
     );
     if (one === undefined || two === undefined) throw new Error('No traces.');
-    const model = new Lowering(program, located, [one, two], this.flavour, this.log).run();
+    const model = new Lowering(program, located, [one, two], this.flavour, this.options.log).run();
     const session = await this.open(program.name, model, folder);
     return new OnnxRuntimeExecutable(this.runtime, program, session);
   }
@@ -67,7 +72,7 @@ export class OnnxRuntimeEngine implements Engine {
     try {
       return await this.runtime.InferenceSession.create(model, {
         executionProviders: providers,
-        intraOpNumThreads: this.threads,
+        intraOpNumThreads: this.options.threads,
         interOpNumThreads: 1,
         graphOptimizationLevel: 'all',
         // Halves the arena at the same speed; patterns only pay when shapes never change.
@@ -75,8 +80,8 @@ export class OnnxRuntimeEngine implements Engine {
         logSeverityLevel: 3,
         extra: {
           session: {
-            // Weights stay mapped from the user's file instead of being copied into a packed layout.
-            disable_prepacking: '1',
+            // Unless asked to, weights stay mapped from the user's file instead of being copied into a packed layout.
+            disable_prepacking: this.options.packWeights ? '0' : '1',
             ...(folder === undefined ? {} : { model_external_initializers_file_folder_path: folder }),
           },
         },

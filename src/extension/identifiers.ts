@@ -75,6 +75,7 @@ export type ContextKey = (typeof CONTEXT_KEYS)[keyof typeof CONTEXT_KEYS];
 export const SETTINGS = {
   device: 'device',
   threads: 'threads',
+  packWeights: 'packWeights',
   memoryLimit: 'memoryLimit',
   studyFolder: 'studyFolder',
   outliveWindow: 'runtime.outliveWindow',

@@ -6,6 +6,7 @@ import { NOTIFICATION_LEVELS, type NotificationLevel } from './jobs/announcement
 export interface Settings {
   readonly device: DeviceId | 'auto';
   readonly threads: number;
+  readonly packWeights: boolean;
   readonly memoryLimit: number;
   readonly studyFolder: string;
   readonly outliveWindow: boolean;
@@ -36,6 +37,7 @@ export function parseSettings(read: (key: SettingKey) => unknown): Settings {
   return {
     device: DEVICE_IDS.find((id) => id === device) ?? 'auto',
     threads: whole(SETTINGS.threads, 0, 0),
+    packWeights: read(SETTINGS.packWeights) === true,
     memoryLimit: whole(SETTINGS.memoryLimit, 0, 0),
     studyFolder: text(SETTINGS.studyFolder),
     outliveWindow: read(SETTINGS.outliveWindow) === true,

@@ -84,15 +84,27 @@ function geluForward(x: Tensor): Tensor {
 }
 
 /**
- * gelu(x) and its derivative from x alone. With p = 2u the value is x s, s = sigmoid(p), and its derivative s (1 + (1 - s) x p').
+ * gelu(x) and its derivative from x alone. With p = 2u the value is v = x s, s = sigmoid(p), and its derivative s + (1 - s) v p'.
  * Deliberately other operations than the forward pass has: ONNX Runtime joins equal ones and would keep their results alive from
  * pass to pass, which for a feed-forward layer are its largest.
  */
 function geluAnew(x: Tensor): { value: Tensor; slope: Tensor } {
   const bent = tf.mul(tf.mul(x, 2 * GELU_SLOPE * GELU_CUBE), x);
   const s = tf.sigmoid(tf.mul(tf.add(bent, 2 * GELU_SLOPE), x));
-  const steepness = tf.mul(tf.add(tf.mul(bent, 3), 2 * GELU_SLOPE), x);
-  return { value: tf.mul(x, s), slope: tf.mul(s, tf.add(tf.mul(tf.sub(1, s), steepness), 1)) };
+  const value = tf.mul(x, s);
+  const steepness = tf.add(tf.mul(bent, 3), 2 * GELU_SLOPE);
+  return { value, slope: tf.add(tf.mul(tf.mul(value, steepness), tf.sub(1, s)), s) };
+}
+
+/**
+ * The same values [1, ...] for every row of a batch: [batch, ...]. `ones` [batch, 1, ...] carries the number of rows; the gradient
+ * is the plain sum over them.
+ */
+export function carryToRows(x: Tensor, ones: Tensor): Tensor {
+  return differentiable((input) => ({
+    value: tf.mul(input, ones),
+    gradFunc: (dy) => tf.sum(dy, 0, true),
+  }))(x);
 }
 
 /** Softmax over the last axis. */

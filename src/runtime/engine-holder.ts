@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { DeviceReport, Engine } from '../engine/contract.js';
 import { openEngine } from '../engine/index.js';
 import type { DeviceSettings } from './protocol.js';
@@ -13,12 +14,9 @@ export class EngineHolder {
 
   /** @throws DeltaloomError of the engine, when the device can't be opened */
   async get(settings: DeviceSettings, log: (line: string) => void): Promise<Engine> {
-    const same =
-      this.held?.settings.device === settings.device && this.held.settings.threads === settings.threads;
-    if (this.held !== undefined && same) return this.held.engine;
+    if (this.held !== undefined && isDeepStrictEqual(this.held.settings, settings)) return this.held.engine;
     await this.release();
-    const { device, threads } = settings;
-    const engine = await openEngine({ device, log, ...(threads === 0 ? {} : { threads }) });
+    const engine = await openEngine({ ...settings, log });
     this.held = { settings, engine };
     log(`Computing on ${engine.device.title}: ${engine.device.reason}`);
     this.listener(engine.device);

@@ -30,6 +30,8 @@ export interface DeviceSettings {
   readonly device: DeviceId | 'auto';
   /** 0: the engine's choice. */
   readonly threads: number;
+  /** More speed for more memory on the cpu device: see EngineOptions. */
+  readonly packWeights: boolean;
 }
 
 export interface SubmittedJob {

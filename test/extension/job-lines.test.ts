@@ -15,7 +15,7 @@ function makeJob(over: Partial<JobView>): JobView {
     request: { kind: 'evaluate', task: 'boolq', deltaName: 'adapter', checkpoint: null, split: 'test' },
     priority: 'normal',
     title: 'Evaluate boolq on test',
-    compute: { device: 'cpu', threads: 0 },
+    compute: { device: 'cpu', threads: 0, packWeights: false },
     state: 'running',
     progress: null,
     outcome: null,

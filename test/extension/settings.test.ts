@@ -43,6 +43,7 @@ describe('the settings', () => {
     const chosen: Partial<Record<SettingKey, unknown>> = {
       [SETTINGS.device]: 'webgpu',
       [SETTINGS.threads]: 3,
+      [SETTINGS.packWeights]: true,
       [SETTINGS.memoryLimit]: 4096,
       [SETTINGS.studyFolder]: ' studies/one ',
       [SETTINGS.outliveWindow]: true,
@@ -55,6 +56,7 @@ describe('the settings', () => {
     expect(parseSettings((key) => chosen[key])).toEqual({
       device: 'webgpu',
       threads: 3,
+      packWeights: true,
       memoryLimit: 4096,
       studyFolder: 'studies/one',
       outliveWindow: true,
@@ -68,9 +70,9 @@ describe('the settings', () => {
   it('survive what a person mistyped in settings.json', () => {
     const wrong = (value: unknown) => parseSettings(() => value);
     for (const value of ['no such thing', -7, Number.NaN, null, [], {}]) {
-      const { device, threads, memoryLimit, hangTimeout, notifications } = wrong(value);
+      const { device, threads, packWeights, memoryLimit, hangTimeout, notifications } = wrong(value);
       expect([device, notifications]).toEqual(['auto', 'unseen']);
-      expect([threads, memoryLimit]).toEqual([0, 0]);
+      expect([threads, packWeights, memoryLimit]).toEqual([0, false, 0]);
       expect(hangTimeout).toBeGreaterThanOrEqual(property(SETTINGS.hangTimeout).minimum ?? 0);
     }
     expect(wrong(2.7).threads).toBe(2);

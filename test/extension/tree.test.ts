@@ -96,7 +96,7 @@ function makeJob(over: Partial<JobView>): JobView {
     },
     priority: 'normal',
     title: 'Tune 2 tasks (adapter)',
-    compute: { device: 'cpu', threads: 0 },
+    compute: { device: 'cpu', threads: 0, packWeights: false },
     state: 'running',
     progress: null,
     outcome: null,

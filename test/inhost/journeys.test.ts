@@ -191,10 +191,10 @@ describe('settings', function () {
     );
   }
 
-  it('device and threads go with the next job', async () => {
-    const end = await withSettings({ device: 'cpu', threads: 1 }, () => tuned(101));
+  it('device, threads and packed weights go with the next job', async () => {
+    const end = await withSettings({ device: 'cpu', threads: 1, packWeights: true }, () => tuned(101));
     assert.equal(end.state, 'done', JSON.stringify(end.error));
-    assert.deepEqual(end.compute, { device: 'cpu', threads: 1 });
+    assert.deepEqual(end.compute, { device: 'cpu', threads: 1, packWeights: true });
     assert.equal(services.jobs.device?.id, 'cpu');
   });
 

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import type { Tensor } from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
+  carryToRows,
   gatedGelu,
   geluNew,
   logSumExp,
@@ -77,6 +78,15 @@ describe('hand-written gradients equal the composed ones', () => {
     const x = tf.tensor([-60, -12, -5, 5, 12, 60]);
     const slope = tf.grad(geluNew)(x, tf.onesLike(x));
     expectClose(slope, tf.tensor([0, 0, -0.0000023, 1.0000023, 1, 1]));
+  });
+
+  it('carrying to the rows of a batch', () => {
+    const ones = tf.ones([5, 1, 1]);
+    expectSame(
+      (x) => carryToRows(x, ones),
+      (x) => tf.mul(x, ones),
+      normal(8, 1, 3, 4),
+    );
   });
 
   it('softmax', () => {

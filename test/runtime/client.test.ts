@@ -82,7 +82,7 @@ function job(script: string, over: Partial<SubmittedJob> = {}): SubmittedJob {
     },
     priority: 'normal',
     title: script,
-    compute: { device: 'cpu', threads: 0 },
+    compute: { device: 'cpu', threads: 0, packWeights: false },
     attempts: 0,
     ...over,
   };

@@ -24,7 +24,7 @@ function job(id: string, priority: JobPriority = 'normal', task = id, study = '/
     },
     priority,
     title: `Tune ${task}`,
-    compute: { device: 'cpu', threads: 0 },
+    compute: { device: 'cpu', threads: 0, packWeights: false },
     attempts: 0,
   };
 }

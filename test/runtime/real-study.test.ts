@@ -47,7 +47,7 @@ describe('the runtime on a study', () => {
       },
       priority: 'normal',
       title: 'Tune movies',
-      compute: { device: 'cpu', threads: 1 },
+      compute: { device: 'cpu', threads: 1, packWeights: false },
       attempts: 0,
     });
     const end = await client.finished(view.id);

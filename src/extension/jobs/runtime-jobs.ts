@@ -85,7 +85,7 @@ export class EditorJobs implements RuntimeJobs, Disposable {
 
   async submit(studyDirectory: string, request: JobRequest, options: SubmitOptions = {}): Promise<JobView> {
     this.requireTrust();
-    const { device, threads } = readSettings();
+    const { device, threads, packWeights } = readSettings();
     const id = newJobId(request.kind);
     const loud = options.quiet !== true;
     // Before the request: the first news of the job arrive before its answer.
@@ -96,7 +96,7 @@ export class EditorJobs implements RuntimeJobs, Disposable {
       request,
       priority: options.priority ?? 'normal',
       title: options.title ?? titleOfRequest(request),
-      compute: options.compute ?? { device, threads },
+      compute: options.compute ?? { device, threads, packWeights },
       attempts: 0,
     });
     if (loud) {

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Tensor } from '@tensorflow/tfjs';
 import { blockCount, type Stack } from '../architecture.js';
+import { carryToRows } from '../differentiable-operations.js';
 import type { Network } from '../network.js';
 import { prefixNames } from './shapes.js';
 
@@ -41,7 +42,7 @@ export function prefixKeysValues(
   const parts = tf.split(tf.reshape(flat, [2 * blocks, heads * length * headSize]), 2 * blocks, 0);
   const [batch = 0] = inputs.rows.shape;
   const rows = tf.reshape(inputs.rows, [batch, 1, length, 1]);
-  const carried = parts.map((part) => tf.mul(tf.reshape(part, [1, heads, length, headSize]), rows));
+  const carried = parts.map((part) => carryToRows(tf.reshape(part, [1, heads, length, headSize]), rows));
   return Array.from({ length: blocks }, (_, block) => {
     const [keys, values] = [carried[2 * block], carried[2 * block + 1]];
     if (keys === undefined || values === undefined) throw new RangeError(`No prefix for block ${block}.`);

@@ -141,7 +141,7 @@ describe('curves of running jobs', () => {
     request: { kind: 'run' },
     priority: 'normal',
     title: 'Run',
-    compute: { device: 'cpu', threads: 0 },
+    compute: { device: 'cpu', threads: 0, packWeights: false },
     state,
     progress:
       step === undefined
