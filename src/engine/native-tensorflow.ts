@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { askInChild } from './child-probe.js';
 import { askedOnce, type Device, type Probe } from './device.js';
 import { EagerEngine } from './eager.js';
+import { keepFullPrecision } from './full-precision.js';
 import {
   findBesideProgram,
   findInDevicesFolder,
@@ -40,6 +41,7 @@ function find(name: string): FoundPackage | undefined {
  */
 function load(found: FoundPackage): void {
   tf.enableProdMode();
+  keepFullPrecision();
   // TensorFlow's remarks on the processor would stand between the lines of a command; its errors stay.
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
   loadPackage(found);

@@ -4,6 +4,7 @@ import type * as OnnxRuntimeModule from 'onnxruntime-node';
 import { askInChild, ProbeFailure } from './child-probe.js';
 import type { EngineOptions } from './contract.js';
 import { askedOnce, type Device, type Probe } from './device.js';
+import { keepFullPrecision } from './full-precision.js';
 import { OnnxGraphBuilder } from './onnx/graph-builder.js';
 import { defaultThreads, OnnxRuntimeEngine } from './onnxruntime.js';
 import {
@@ -25,14 +26,15 @@ export function onnxDevice(id: Provider, title: string): Device {
     title,
     automatic: true,
     probe: () => probe(id),
-    open: (report, options) =>
-      Promise.resolve(
-        new OnnxRuntimeEngine(report, id, loadRuntime(), {
-          threads: threadsOf(options),
-          packWeights: options.packWeights ?? false,
-          log: options.log ?? (() => undefined),
-        }),
-      ),
+    open: (report, options) => {
+      if (id === 'cuda') keepFullPrecision();
+      const engine = new OnnxRuntimeEngine(report, id, loadRuntime(), {
+        threads: threadsOf(options),
+        packWeights: options.packWeights ?? false,
+        log: options.log ?? (() => undefined),
+      });
+      return Promise.resolve(engine);
+    },
   });
 }
 
@@ -91,19 +93,22 @@ const UNUSABLE = {
   cuda: 'the CUDA provider of ONNX Runtime does not start',
 } as const;
 
-/** Doubles 1 on a provider; a session that was asked for nothing else tells, since ONNX Runtime falls back silently. */
-const DOUBLE = `
+/**
+ * Multiplies and reduces on a provider, each of which may need a library of its own; a session that was asked for no other
+ * provider tells, since ONNX Runtime falls back silently.
+ */
+const MULTIPLY = `
 const [runtime, model, provider] = process.argv.slice(1);
-async function double() {
+async function multiply() {
   const { InferenceSession, Tensor } = require(runtime);
   const options = { executionProviders: [provider], logSeverityLevel: 3 };
   const session = await InferenceSession.create(Buffer.from(model, 'base64'), options);
-  const results = await session.run({ x: new Tensor('float32', Float32Array.of(1), [1]) });
-  const sum = results[session.outputNames[0]].data[0];
-  if (sum !== 2) throw new Error('it computes 1 + 1 = ' + sum);
+  const results = await session.run({ x: new Tensor('float32', Float32Array.of(1, 1, 1, 1), [2, 2]) });
+  const mean = results[session.outputNames[0]].data[0];
+  if (mean !== 2) throw new Error('it computes 1 + 1 = ' + mean);
   await session.release();
 }
-double().then(
+multiply().then(
   () => process.exit(0),
   (error) => process.stdout.write(error.message, () => process.exit(1)),
 );
@@ -128,19 +133,21 @@ async function probe(id: Provider): Promise<Probe> {
  * @throws ProbeFailure
  */
 export async function askProvider(runtime: string, provider: string): Promise<void> {
-  await askInChild(DOUBLE, [runtime, Buffer.from(doubling()).toString('base64'), provider]);
+  await askInChild(MULTIPLY, [runtime, Buffer.from(multiplication()).toString('base64'), provider]);
 }
 
 async function openAndRelease(): Promise<void> {
-  const session = await loadRuntime().InferenceSession.create(doubling(), { logSeverityLevel: 4 });
+  const session = await loadRuntime().InferenceSession.create(multiplication(), { logSeverityLevel: 4 });
   await session.release();
 }
 
-function doubling(): Uint8Array {
+/** x [2, 2] -> the mean of x x, [1, 1]. */
+function multiplication(): Uint8Array {
   const builder = new OnnxGraphBuilder();
-  builder.input('x', 'float32', [1]);
-  builder.output('y', builder.apply('Add', ['x', 'x']), 'float32', 1);
-  return builder.finish('double');
+  builder.input('x', 'float32', [2, 2]);
+  const product = builder.apply('MatMul', ['x', 'x']);
+  builder.output('mean', builder.apply('ReduceMean', [product]), 'float32', 2);
+  return builder.finish('multiplication');
 }
 
 /**

@@ -69,6 +69,20 @@ describe('a native package of TensorFlow.js', () => {
     });
   });
 
+  it('computes with full precision on a GPU, unless a user wants it otherwise', async () => {
+    await install('@tensorflow/tfjs-node-gpu', computing(true));
+    const gpu = nativeTensorFlow('tfjs-node-gpu', '');
+    const report = { id: gpu.id, title: '', ...(await gpu.probe()) };
+    for (const [set, kept] of [
+      [undefined, '0'],
+      ['1', '1'],
+    ] as const) {
+      vi.stubEnv('NVIDIA_TF32_OVERRIDE', set);
+      await (await gpu.open(report, { device: gpu.id })).dispose();
+      expect(process.env['NVIDIA_TF32_OVERRIDE']).toBe(kept);
+    }
+  });
+
   it('made for a GPU needs one: it would compute on the processor without a word', async () => {
     await install('@tensorflow/tfjs-node-gpu', computing(false));
     const without = await nativeTensorFlow('tfjs-node-gpu', '').probe();
