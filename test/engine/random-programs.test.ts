@@ -92,7 +92,7 @@ describe('random programs of the model’s pieces', () => {
             x: floats([batch, source, WIDTH], index + 1),
             w: floats([WIDTH, WIDTH], 5),
           }));
-          await expectEqual(compiled, eager, programOf(pieces), runs, 1e-4);
+          await expectEqual(compiled, eager, programOf(pieces), runs, 2e-5);
         },
       ),
       { numRuns: process.env['DELTALOOM_LONG_TESTS'] === undefined ? 25 : 500 },
