@@ -15,8 +15,14 @@ export interface Device {
   open(report: DeviceReport, options: EngineOptions): Promise<Engine>;
 }
 
-/** The device with its answer kept: it is asked once per process. */
-export function askedOnce(device: Device): Device {
-  let answer: Promise<Probe> | undefined;
-  return { ...device, probe: () => (answer ??= device.probe()) };
+/** The device, not asked again once it was usable; one that was not may be installed while this process lives. */
+export function askedUntilUsable(device: Device): Device {
+  let known: Promise<Probe> | undefined;
+  const probe = async (): Promise<Probe> => {
+    const asked = (known ??= device.probe());
+    const answer = await asked;
+    if (!answer.usable && known === asked) known = undefined;
+    return answer;
+  };
+  return { ...device, probe };
 }

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { askInChild } from './child-probe.js';
-import { askedOnce, type Device, type Probe } from './device.js';
+import { askedUntilUsable, type Device, type Probe } from './device.js';
 import { EagerEngine } from './eager.js';
 import { keepFullPrecision } from './full-precision.js';
 import {
@@ -16,7 +16,7 @@ type NativeId = 'tfjs-node' | 'tfjs-node-gpu';
 /** A device that TensorFlow's own library drives, operation by operation, where the user has installed its package. */
 export function nativeTensorFlow(id: NativeId, title: string): Device {
   const name = `@tensorflow/${id}`;
-  return askedOnce({
+  return askedUntilUsable({
     id,
     title,
     automatic: false,

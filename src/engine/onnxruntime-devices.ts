@@ -3,7 +3,7 @@ import path from 'node:path';
 import type * as OnnxRuntimeModule from 'onnxruntime-node';
 import { askInChild, ProbeFailure } from './child-probe.js';
 import type { EngineOptions } from './contract.js';
-import { askedOnce, type Device, type Probe } from './device.js';
+import { askedUntilUsable, type Device, type Probe } from './device.js';
 import { keepFullPrecision } from './full-precision.js';
 import { OnnxGraphBuilder } from './onnx/graph-builder.js';
 import { defaultThreads, OnnxRuntimeEngine } from './onnxruntime.js';
@@ -21,7 +21,7 @@ type Provider = 'cpu' | 'webgpu' | 'cuda';
 
 /** A device that ONNX Runtime drives by the provider of that name. */
 export function onnxDevice(id: Provider, title: string): Device {
-  return askedOnce({
+  return askedUntilUsable({
     id,
     title,
     automatic: true,
@@ -44,7 +44,7 @@ function threadsOf({ threads }: EngineOptions): number {
 
 /**
  * ONNX Runtime as it came with Deltaloom, or the same version in the devices folder: there npm may have fetched the CUDA
- * provider, which is too large for the package itself. One process loads one of them, for every provider.
+ * provider, which is too large for the package itself.
  */
 function findRuntime(): { runtime: FoundPackage; refused?: FoundPackage } {
   const own = findBesideProgram(NAME);
@@ -55,8 +55,12 @@ function findRuntime(): { runtime: FoundPackage; refused?: FoundPackage } {
   return other.version === own.version ? { runtime: other } : { runtime: own, refused: other };
 }
 
+/** One process loads one ONNX Runtime, for every provider. */
+let loaded: FoundPackage | undefined;
+
 function loadRuntime(): typeof OnnxRuntimeModule {
-  return loadPackage(findRuntime().runtime) as typeof OnnxRuntimeModule;
+  loaded ??= findRuntime().runtime;
+  return loadPackage(loaded) as typeof OnnxRuntimeModule;
 }
 
 /** Where the package's install script puts the provider; only Linux has one, and the name is asked for on Linux alone. */
@@ -74,7 +78,10 @@ function missingCuda(): string | undefined {
   )
     return `ONNX Runtime's npm package has no CUDA provider for ${process.platform} on ${process.arch}`;
   const { runtime, refused } = findRuntime();
-  if (existsSync(cudaLibrary(runtime))) return undefined;
+  if (existsSync(cudaLibrary(runtime)))
+    return runtime.folder === loaded?.folder
+      ? undefined
+      : 'the CUDA provider of ONNX Runtime was installed while this process was at work, which must be started again';
   const command = installCommand(`${NAME}@${runtime.version}`);
   return refused === undefined
     ? `the CUDA provider of ONNX Runtime is not installed; to fetch it: ${command}`

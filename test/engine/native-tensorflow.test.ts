@@ -84,12 +84,14 @@ describe('a native package of TensorFlow.js', () => {
   });
 
   it('made for a GPU needs one: it would compute on the processor without a word', async () => {
+    const gpu = nativeTensorFlow('tfjs-node-gpu', '');
+    expect((await gpu.probe()).reason).toMatch(/not installed/);
     await install('@tensorflow/tfjs-node-gpu', computing(false));
-    const without = await nativeTensorFlow('tfjs-node-gpu', '').probe();
+    const without = await gpu.probe();
     expect(without.usable).toBe(false);
     expect(without.reason).toMatch(/finds no GPU/);
     await install('@tensorflow/tfjs-node-gpu', computing(true));
-    expect((await nativeTensorFlow('tfjs-node-gpu', '').probe()).usable).toBe(true);
+    expect((await gpu.probe()).usable).toBe(true);
   });
 
   // TensorFlow.js 4.22 loads under Node 23 and later and fails in every operation.

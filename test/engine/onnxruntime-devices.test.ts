@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ProbeFailure } from '../../src/engine/child-probe.js';
-import { askProvider, onnxDevice, readableReason } from '../../src/engine/onnxruntime-devices.js';
+import { askProvider, readableReason } from '../../src/engine/onnxruntime-devices.js';
 
 const load = createRequire(import.meta.url);
 const onnxruntime = path.dirname(load.resolve('onnxruntime-node/package.json'));
@@ -50,14 +50,21 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('the CUD
   beforeEach(async () => {
     devices = await mkdtemp(path.join(tmpdir(), 'deltaloom devices-'));
     vi.stubEnv('DELTALOOM_DEVICES', devices);
+    // Which ONNX Runtime is taken is settled once per process.
+    vi.resetModules();
   });
   afterEach(async () => {
     vi.unstubAllEnvs();
     await rm(devices, { recursive: true });
   });
 
+  async function probeCuda() {
+    const { onnxDevice } = await import('../../src/engine/onnxruntime-devices.js');
+    return onnxDevice('cuda', '').probe();
+  }
+
   it('is fetched by a command that names version and folder', async () => {
-    const { usable, reason } = await onnxDevice('cuda', '').probe();
+    const { usable, reason } = await probeCuda();
     expect(usable).toBe(false);
     expect(reason).toContain(`npm install --prefix "${devices}" onnxruntime-node@${version}`);
   });
@@ -83,14 +90,17 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('the CUD
       writeFile(path.join(copy, 'package.json'), JSON.stringify({ ...manifest, ...change }));
 
     await claim({ version: '1.2.3' });
-    const old = await onnxDevice('cuda', '').probe();
+    const old = await probeCuda();
     expect(old.usable).toBe(false);
     expect(old.reason).toContain(
       `onnxruntime-node 1.2.3 in ${copy} is not the ${version} that Deltaloom needs`,
     );
 
     await claim({});
-    await expect(onnxDevice('cuda', '').probe()).resolves.toEqual({
+    expect((await probeCuda()).reason).toContain('was installed while this process was at work');
+
+    vi.resetModules();
+    await expect(probeCuda()).resolves.toEqual({
       usable: false,
       reason:
         'the CUDA provider of ONNX Runtime does not start (libonnxruntime_providers_shared.so: file too short)',
