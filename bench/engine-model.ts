@@ -70,6 +70,7 @@ export async function randomBackbone(size: Size, folder: string): Promise<Opened
     parameters: [...tensors.values()].reduce((sum, { shape }) => sum + sizeOfShape(shape), 0),
     encode: () => new Int32Array(),
     decode: () => '',
+    isThere: () => Promise.resolve(true),
   };
 }
 

@@ -43,7 +43,10 @@ export class EagerEngine implements Engine {
   }
 
   async dispose(): Promise<void> {
-    for (const tensor of this.frozen.values()) (await tensor).dispose();
+    for (const reading of this.frozen.values()) {
+      const tensor = await reading.catch(() => undefined);
+      tensor?.dispose();
+    }
     this.frozen.clear();
   }
 
@@ -142,6 +145,8 @@ class EagerExecutable<Input extends string, Output extends string> implements Ex
         return tf.keep(tf.tensor(values, [...place.shape], 'float32'));
       });
       this.cache.set(key, tensor);
+      // A failed reading is not kept: the next run tries again.
+      tensor.catch(() => this.cache.delete(key));
     }
     return tensor;
   }

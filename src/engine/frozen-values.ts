@@ -6,7 +6,9 @@ import type { FrozenTensor } from './contract.js';
 export async function readFrozenValues(tensor: FrozenTensor): Promise<Float32Array> {
   const values = new Float32Array(tensor.byteLength / 4);
   const bytes = new Uint8Array(values.buffer);
-  const file = await open(tensor.file, 'r');
+  const file = await open(tensor.file, 'r').catch((error: unknown) => {
+    throw unreadableWeights(tensor, error);
+  });
   try {
     let done = 0;
     while (done < bytes.length) {
@@ -20,6 +22,19 @@ export async function readFrozenValues(tensor: FrozenTensor): Promise<Float32Arr
     await file.close();
   }
   return values;
+}
+
+/** The error of a weight whose file can't be opened, as after someone cleared the cache of converted weights. */
+export function unreadableWeights({ name, file }: FrozenTensor, cause: unknown): DeltaloomError {
+  return new DeltaloomError(
+    'weights-unreadable',
+    `The file of the weight '${name}' can't be read any more.`,
+    {
+      place: { file, at: name },
+      remedy: 'Start the work again: a backbone that is opened anew finds or converts its weights.',
+      cause,
+    },
+  );
 }
 
 /** The error of a weight whose bytes are not all there. */

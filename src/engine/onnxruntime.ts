@@ -15,7 +15,7 @@ import type {
   HostTensor,
   Program,
 } from './contract.js';
-import { truncatedWeights } from './frozen-values.js';
+import { truncatedWeights, unreadableWeights } from './frozen-values.js';
 import { outputName } from './onnx/graph-builder.js';
 import { checkInputs, isDeviceTensor } from './run-inputs.js';
 import { Lowering, type Flavour } from './tracing/lowering.js';
@@ -38,6 +38,8 @@ export interface OnnxRuntimeOptions {
 /** Runs programs compiled to ONNX by ONNX Runtime, on its cpu, WebGPU or CUDA provider. */
 export class OnnxRuntimeEngine implements Engine {
   readonly versions: Readonly<Record<string, string>>;
+  /** Native memory, which no garbage collector counts: what is not released by hand stays. */
+  private readonly executables = new Set<{ dispose(): Promise<void> }>();
 
   constructor(
     readonly device: DeviceReport,
@@ -60,11 +62,15 @@ export class OnnxRuntimeEngine implements Engine {
     if (one === undefined || two === undefined) throw new Error('No traces.');
     const model = new Lowering(program, located, [one, two], this.flavour, this.options.log).run();
     const session = await this.open(program.name, model, folder);
-    return new OnnxRuntimeExecutable(this.runtime, program, session);
+    const executable = new OnnxRuntimeExecutable(this.runtime, program, session, () =>
+      this.executables.delete(executable),
+    );
+    this.executables.add(executable);
+    return executable;
   }
 
   async dispose(): Promise<void> {
-    // Sessions belong to their executables.
+    for (const executable of this.executables) await executable.dispose();
   }
 
   private async open(name: string, model: Uint8Array, folder: string | undefined): Promise<InferenceSession> {
@@ -108,6 +114,7 @@ class OnnxRuntimeExecutable<Input extends string, Output extends string> impleme
     private readonly runtime: OnnxRuntime,
     private readonly definition: Program<Input, Output>,
     private readonly session: InferenceSession,
+    private readonly onReleased: () => void,
   ) {
     this.program = definition.name;
   }
@@ -137,9 +144,12 @@ class OnnxRuntimeExecutable<Input extends string, Output extends string> impleme
     return results;
   }
 
-  async dispose(): Promise<void> {
-    await this.session.release();
+  dispose(): Promise<void> {
+    this.released ??= this.session.release().then(this.onReleased);
+    return this.released;
   }
+
+  private released: Promise<void> | undefined;
 
   private toOrt(value: HostTensor | DeviceTensor): OrtTensor {
     if (!isDeviceTensor(value)) {
@@ -194,7 +204,9 @@ async function locate(
   for (const [name, tensor] of frozen) {
     let file = real.get(tensor.file);
     if (file === undefined) {
-      file = await realpath(tensor.file);
+      file = await realpath(tensor.file).catch((error: unknown) => {
+        throw unreadableWeights(tensor, error);
+      });
       real.set(tensor.file, file);
       sizes.set(file, (await stat(file)).size);
     }

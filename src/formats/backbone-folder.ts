@@ -12,6 +12,8 @@ import { checkT5Weights } from './t5-weights.js';
 import { openTokenizer, type Tokenizer } from './tokenizer.js';
 import { listWeights } from './weight-files.js';
 
+const FIRST_SENTINEL = '<extra_id_0>';
+
 /** A T5 in a Hugging Face folder, checked but not loaded. */
 export interface BackboneFolder {
   /** Absolute. */
@@ -57,6 +59,7 @@ export async function openBackboneFolder(
   const weights = checkT5Weights(tensors, config, files[0] ?? absolute);
   const tokenizer = await openTokenizer(options.tokenizerDirectory ?? absolute);
   checkVocabulary(tokenizer, config, configFile);
+  checkSentinel(tokenizer);
   const { isTied, warnings } = await decideTying(weights, config, configFile);
   const stored = [...weights.values()];
   return {
@@ -193,6 +196,23 @@ function checkVocabulary(tokenizer: Tokenizer, config: T5Config, configFile: str
   );
 }
 
+/**
+ * Answers are taught and read after the first sentinel, which decoding leaves out. mT5's own tokenizer has it as an ordinary
+ * piece: every answer would be read with it and counted wrong.
+ */
+function checkSentinel(tokenizer: Tokenizer): void {
+  const ids = tokenizer.encode(FIRST_SENTINEL);
+  if (ids.length === 1 && tokenizer.decode(ids) === '') return;
+  throw new DeltaloomError(
+    'tokenizer-unsupported',
+    `The tokenizer does not know ${FIRST_SENTINEL} as a special token, after which T5 answers.`,
+    {
+      place: { file: tokenizer.files[0] ?? '' },
+      remedy: 'Take the tokenizer of a T5 with its sentinels; that of mT5 has none.',
+    },
+  );
+}
+
 /** Removes `lm_head.weight` from `weights` where it is only a copy. */
 async function decideTying(
   weights: Map<string, StoredTensor>,
@@ -207,7 +227,7 @@ async function decideTying(
       warnings: config.scalesLogits
         ? []
         : [
-            `${configFile}: tie_word_embeddings is false, but there is no lm_head.weight: shared.weight is used.`,
+            `${configFile}: it describes a T5 of version 1.1, but there is no lm_head.weight: shared.weight is used.`,
           ],
     };
   }

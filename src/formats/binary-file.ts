@@ -15,7 +15,7 @@ export class BinaryFile {
 
   /**
    * Opens `file`, hands it to `use` and closes it whatever happens.
-   * Throws a DeltaloomError `file-missing`, `file-is-folder` or `file-unreadable`.
+   * Throws a DeltaloomError `file-missing`, `file-is-folder`, `file-unreadable` or `file-not-fetched`.
    */
   static async use<Result>(file: string, use: (opened: BinaryFile) => Promise<Result>): Promise<Result> {
     const handle = await openForReading(file);
@@ -24,7 +24,9 @@ export class BinaryFile {
       if (!status.isFile()) {
         throw new DeltaloomError('file-is-folder', 'This is not a regular file.', { place: { file } });
       }
-      return await use(new BinaryFile(file, status.size, handle));
+      const opened = new BinaryFile(file, status.size, handle);
+      await refuseGitLfsPointer(opened);
+      return await use(opened);
     } finally {
       await handle.close();
     }
@@ -59,6 +61,20 @@ export class BinaryFile {
   private truncated(offset: number, length: number): DeltaloomError {
     return fileTooShort(this.file, this.size, offset, length);
   }
+}
+
+const GIT_LFS_POINTER = 'version https://git-lfs.github.com/spec/';
+const LONGEST_POINTER = 1024;
+
+/** A repository that was cloned without Git LFS has a few lines of text in the place of every large file. */
+async function refuseGitLfsPointer(opened: BinaryFile): Promise<void> {
+  if (opened.size < GIT_LFS_POINTER.length || opened.size > LONGEST_POINTER) return;
+  const start = await opened.read(0, GIT_LFS_POINTER.length);
+  if (start.toString('latin1') !== GIT_LFS_POINTER) return;
+  throw new DeltaloomError('file-not-fetched', 'This is a pointer of Git LFS, not the file itself.', {
+    place: { file: opened.file },
+    remedy: "Run 'git lfs pull' in its repository, or download the file.",
+  });
 }
 
 /** What to throw when a file of `size` bytes has no `length` bytes at `offset`. */

@@ -20,7 +20,10 @@ const settingsSchema = z.object({
   eos_token: tokenContent.nullish(),
   unk_token: tokenContent.nullish(),
   pad_token: tokenContent.nullish(),
+  added_tokens_decoder: z.record(z.string(), tokenContent).optional(),
 });
+/** Of `added_tokens.json`: ids by token. */
+const addedSchema = z.record(z.string(), z.int().nonnegative());
 type Settings = z.infer<typeof settingsSchema>;
 
 /**
@@ -43,12 +46,28 @@ export async function openSentencePieceModel(file: string): Promise<Tokenizer> {
   const settingsFile = join(dirname(file), 'tokenizer_config.json');
   const settings = await readSettings(settingsFile);
   const model = parseSentencePieceProto(bytes, file);
-  return new SentencePieceTokenizer(
+  const tokenizer = new SentencePieceTokenizer(
     model,
     settings ?? {},
     file,
     settings === undefined ? [file] : [file, settingsFile],
   );
+  const addedFile = join(dirname(file), 'added_tokens.json');
+  const added = await readAddedTokens(addedFile);
+  tokenizer.refuseOthers(Object.keys(added), addedFile);
+  tokenizer.refuseOthers(Object.values(settings?.added_tokens_decoder ?? {}), settingsFile);
+  return tokenizer;
+}
+
+async function readAddedTokens(file: string): Promise<Record<string, number>> {
+  const json = await readOptionalJsonFile(file);
+  const parsed = addedSchema.safeParse(json ?? {});
+  if (parsed.success) return parsed.data;
+  throw new DeltaloomError('tokenizer-invalid', 'The added tokens are not a map of tokens to ids.', {
+    place: { file },
+    remedy: 'Take the tokenizer that belongs to the T5 backbone.',
+    cause: parsed.error,
+  });
 }
 
 async function readSettings(file: string): Promise<Settings | undefined> {
@@ -134,6 +153,26 @@ class SentencePieceTokenizer implements Tokenizer {
       model.normalizer,
       userDefined.length === 0 ? undefined : new PieceTrie(userDefined),
       file,
+    );
+  }
+
+  /**
+   * Refuses tokens that were added to those of T5: the slow tokenizer cuts them out of the text first, by rules of their own that
+   * only `tokenizer.json` writes down; read without them, a backbone would see other ids than it was trained on.
+   */
+  refuseOthers(added: readonly string[], file: string): void {
+    const others = added.filter((token) => !this.specialTokens.has(token));
+    if (others.length === 0) return;
+    const named = others.slice(0, 3).map((token) => `'${token}'`);
+    if (others.length > named.length) named.push('…');
+    throw new DeltaloomError(
+      'tokenizer-unsupported',
+      `The tokenizer has tokens that were added to T5's (${named.join(', ')}), which are not read from spiece.model.`,
+      {
+        place: { file },
+        remedy:
+          'Save it as tokenizer.json: AutoTokenizer.from_pretrained(folder).save_pretrained(folder) in Python.',
+      },
     );
   }
 

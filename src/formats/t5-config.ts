@@ -24,8 +24,10 @@ const configSchema = z.object({
   dropout_rate: z.number().min(0).lt(1).default(0.1),
   feed_forward_proj: z.string().optional(),
   tie_word_embeddings: z.boolean().optional(),
+  scale_decoder_outputs: z.boolean().optional(),
   pad_token_id: tokenId.nullish(),
-  eos_token_id: tokenId.nullish(),
+  // A list names the tokens that end a text; T5 has one.
+  eos_token_id: z.union([tokenId, z.tuple([tokenId], tokenId).transform(([first]) => first)]).nullish(),
   decoder_start_token_id: tokenId.nullish(),
 });
 const identitySchema = z.object({
@@ -38,8 +40,9 @@ const SUPPORTED_TYPES = ['t5', 'mt5'];
 
 /**
  * Checks a parsed `config.json`. `file` is for messages.
- * Whether the logits are scaled comes from `tie_word_embeddings` as written (absent means tied: the default of T5), never from
- * the tensors: v1.0 scales, v1.1 does not, and Hugging Face decides the same way.
+ * Whether the logits are scaled comes from the configuration as written, never from the tensors: v1.0 scales, v1.1 does not, and
+ * Hugging Face decides the same way. Transformers up to 4 scale where `tie_word_embeddings` (absent means tied: the default of
+ * T5); transformers 5 write that as true for every T5, and the scaling as `scale_decoder_outputs`; mT5 is never scaled.
  * Throws `architecture-unsupported` naming the architecture, or `config-invalid` naming the property.
  */
 export function parseT5Config(json: unknown, file: string): T5Config {
@@ -71,7 +74,7 @@ export function parseT5Config(json: unknown, file: string): T5Config {
     layerNormEpsilon: config.layer_norm_epsilon,
     dropoutRate: config.dropout_rate,
     feedForward: checkFeedForward(config.feed_forward_proj ?? (isMt5 ? 'gated-gelu' : 'relu'), file),
-    scalesLogits: config.tie_word_embeddings ?? !isMt5,
+    scalesLogits: !isMt5 && (config.scale_decoder_outputs ?? config.tie_word_embeddings ?? true),
     padId: config.pad_token_id ?? 0,
     eosId: config.eos_token_id ?? 1,
     decoderStartId: config.decoder_start_token_id ?? 0,

@@ -10,6 +10,8 @@ import type { Examples } from './examples.js';
 /** Tokens of padded input that are decoded at once: long inputs come in smaller batches. */
 const TOKENS_AT_ONCE = 8192;
 const ROWS_AT_ONCE = 64;
+/** Numbers in one table of a loss over the vocabulary, of which a pass holds about four: 64 MiB each. */
+const LOGITS_AT_ONCE = 2 ** 24;
 
 export interface EvaluationOptions {
   readonly metric: MetricName;
@@ -37,7 +39,8 @@ export async function evaluate(
 ): Promise<Evaluation> {
   const predictions = new Array<string>(examples.tokens.length).fill('');
   let done = 0;
-  for (const batch of batchesByLength(labelled(examples, options.compatibility))) {
+  // Decoding has one row of logits per example, whatever its answer.
+  for (const batch of batchesByLength(labelled(examples, options.compatibility), Infinity)) {
     options.signal.throwIfAborted();
     const ids = await model.generate(delta, padBatch(batch), options.maxLength);
     batch.forEach(({ row }, i) => {
@@ -60,7 +63,8 @@ export async function meanLoss(
 ): Promise<number | null> {
   let sum = 0;
   let tokens = 0;
-  for (const batch of batchesByLength(labelled(examples, options.compatibility))) {
+  const labelsAtOnce = LOGITS_AT_ONCE / model.backbone.vocabularySize;
+  for (const batch of batchesByLength(labelled(examples, options.compatibility), labelsAtOnce)) {
     options.signal.throwIfAborted();
     const { loss, labelMask } = await model.sweep(delta, padBatch(batch), null);
     labelMask.forEach((counts, i) => {
@@ -84,17 +88,33 @@ function labelled({ tokens }: Examples, compatibility: Compatibility): LabelledR
   });
 }
 
-/** Cuts rows into batches of like length, the longest first: memory is asked for once, at the start. */
-function batchesByLength(rows: readonly LabelledRow[]): LabelledRow[][] {
+/**
+ * Cuts rows into batches of like length, the longest first: memory is asked for once, at the start. A batch has at most
+ * `labelsAtOnce` label tokens, padding included.
+ */
+function batchesByLength(rows: readonly LabelledRow[], labelsAtOnce: number): LabelledRow[][] {
   const sorted = [...rows].sort(
     (a, b) => b.input.length - a.input.length || b.label.length - a.label.length || a.row - b.row,
   );
   const batches: LabelledRow[][] = [];
-  for (let start = 0; start < sorted.length;) {
-    const longest = Math.max(1, sorted[start]?.input.length ?? 1);
-    const size = Math.max(1, Math.min(ROWS_AT_ONCE, Math.floor(TOKENS_AT_ONCE / longest)));
-    batches.push(sorted.slice(start, start + size));
-    start += size;
+  let input = 0;
+  let label = 0;
+  for (const row of sorted) {
+    const batch = batches.at(-1);
+    const size = (batch?.length ?? 0) + 1;
+    label = Math.max(label, row.label.length);
+    if (
+      batch !== undefined &&
+      size <= ROWS_AT_ONCE &&
+      size * input <= TOKENS_AT_ONCE &&
+      size * label <= labelsAtOnce
+    ) {
+      batch.push(row);
+    } else {
+      batches.push([row]);
+      input = row.input.length;
+      label = row.label.length;
+    }
   }
   return batches;
 }

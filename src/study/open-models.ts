@@ -21,10 +21,19 @@ interface Opened {
  */
 const opened = new WeakMap<Engine, Opened>();
 
+/** What is opened on an engine, unless its weights' files went away: programs that are compiled later read them too. */
+async function stillThere(engine: Engine): Promise<Opened | undefined> {
+  const current = opened.get(engine);
+  if (current === undefined || (await current.backbone.backbone.isThere())) return current;
+  await current.model?.model.dispose();
+  opened.delete(engine);
+  return undefined;
+}
+
 export async function borrowModel(engine: Engine, wanted: Wanted): Promise<Model> {
   const backboneKey = `${wanted.fingerprint} ${wanted.directory}`;
   const modelKey = `${backboneKey} ${canonicalJson(wanted.delta)}`;
-  let current = opened.get(engine);
+  let current = await stillThere(engine);
   if (current?.model?.key === modelKey) return current.model.model;
   await current?.model?.model.dispose();
   if (current?.backbone.key !== backboneKey) {

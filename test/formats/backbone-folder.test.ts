@@ -169,6 +169,25 @@ describe('openBackboneFolder', () => {
     expect(error.message).toContain('50');
   });
 
+  it('refuses a tokenizer whose first sentinel is no special token', async () => {
+    const directory = await writeBackbone('sentinels');
+    await writeFile(path('sentinels', 'tokenizer_config.json'), JSON.stringify({ extra_ids: 0 }));
+    const error = await refusal(openBackboneFolder(directory));
+    expect(error.code).toBe('tokenizer-unsupported');
+    expect(error.message).toContain('<extra_id_0>');
+  });
+
+  it('says that a file was left with Git LFS', async () => {
+    const directory = await writeBackbone('lfs');
+    await writeFile(
+      path('lfs', 'model.safetensors'),
+      'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n',
+    );
+    const error = await refusal(openBackboneFolder(directory));
+    expect(error.code).toBe('file-not-fetched');
+    expect(error.remedy).toContain('git lfs pull');
+  });
+
   it('refuses folders that are no model', async () => {
     expect((await refusal(openBackboneFolder(path('nowhere')))).code).toBe('backbone-missing');
     await mkdir(path('empty'));

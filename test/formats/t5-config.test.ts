@@ -53,6 +53,17 @@ describe('parseT5Config', () => {
     });
   });
 
+  // What transformers 5 writes for a v1.0 and a v1.1: the words are always said to be tied.
+  it('scales the logits as transformers 5 says', () => {
+    const written = { ...small, tie_word_embeddings: true, eos_token_id: [1] };
+    expect(parseT5Config({ ...written, scale_decoder_outputs: true }, 'c').scalesLogits).toBe(true);
+    expect(parseT5Config({ ...written, scale_decoder_outputs: false }, 'c')).toMatchObject({
+      scalesLogits: false,
+      eosId: 1,
+    });
+    expect(parseT5Config({ ...written, model_type: 'mt5' }, 'c').scalesLogits).toBe(false);
+  });
+
   it('gives mT5 its own defaults', () => {
     expect(parseT5Config({ ...small, model_type: 'mt5' }, 'c')).toMatchObject({
       feedForward: 'gated-gelu',

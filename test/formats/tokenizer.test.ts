@@ -288,3 +288,33 @@ describe('openTokenizer', () => {
     expect(error.code).toBe('tokenizer-missing');
   });
 });
+
+describe('tokens that were added to those of T5', () => {
+  async function folder(name: string, files: Readonly<Record<string, unknown>>): Promise<string> {
+    await mkdir(path(name), { recursive: true });
+    await writeFile(path(name, 'spiece.model'), encodeSpiece({ pieces: ['\u2581', 'a', 'b'] }));
+    for (const [file, json] of Object.entries(files)) await writeFile(path(name, file), JSON.stringify(json));
+    return path(name);
+  }
+
+  it('are refused by name where only spiece.model says how to read', async () => {
+    for (const [file, json] of [
+      ['added_tokens.json', { '<extra_id_0>': 105, '{': 106, '}': 107 }],
+      ['tokenizer_config.json', { added_tokens_decoder: { 0: { content: '<pad>' }, 106: { content: '{' } } }],
+    ] as const) {
+      const error = await refusal(openTokenizer(await folder(`with ${file}`, { [file]: json })));
+      expect(error.code).toBe('tokenizer-unsupported');
+      expect(error.message).toContain("'{'");
+      expect(error.place.file).toContain(file);
+      expect(error.remedy).toContain('tokenizer.json');
+    }
+  });
+
+  it('may be the sentinels', async () => {
+    const directory = await folder('with sentinels', {
+      'added_tokens.json': { '<extra_id_0>': 105, '<extra_id_99>': 6 },
+      'tokenizer_config.json': { added_tokens_decoder: { 105: { content: '<extra_id_0>' } } },
+    });
+    expect((await openTokenizer(directory)).vocabularySize).toBe(106);
+  });
+});

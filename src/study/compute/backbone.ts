@@ -1,3 +1,4 @@
+import { access } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { FrozenTensor, FrozenTensors } from '../../engine/contract.js';
@@ -59,7 +60,13 @@ export async function openBackbone(
     parameters: folder.parameters,
     encode: (text, maxLength) => encodeWithEos(tokenizer, text, maxLength),
     decode: (ids) => tokenizer.decode(ids),
+    isThere: () => allExist(new Set([...folder.weights.values()].map(({ file }) => file))),
   };
+}
+
+async function allExist(files: Iterable<string>): Promise<boolean> {
+  const found = await Promise.allSettled([...files].map((file) => access(file)));
+  return found.every(({ status }) => status === 'fulfilled');
 }
 
 function frozenTensors(folder: BackboneFolder): Map<string, FrozenTensor> {

@@ -42,6 +42,8 @@ export interface Backbone {
   readonly parameters: number;
   encode(text: string, maxLength: number): Int32Array;
   decode(ids: ArrayLike<number>): string;
+  /** Whether the files of the weights, which programs read when they are compiled, still exist. */
+  isThere(): Promise<boolean>;
 }
 
 /** Per label token, [size * targetLength] row-major; 0 where the label is padding. */

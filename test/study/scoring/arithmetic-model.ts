@@ -29,6 +29,7 @@ export function arithmeticModel(): ArithmeticModel {
         parameters: 0,
         encode: () => new Int32Array(),
         decode: () => '',
+        isThere: () => Promise.resolve(true),
       },
       delta: null,
       device: { id: 'reference', title: '', usable: true, reason: '' },
