@@ -55,10 +55,19 @@ function findRuntime(): { runtime: FoundPackage; refused?: FoundPackage } {
   return other.version === own.version ? { runtime: other } : { runtime: own, refused: other };
 }
 
+/**
+ * ONNX Runtime reports its sessions and their graphs to its maker unless this is set before its library is loaded, in this process
+ * or one that it starts. Deltaloom promises that nothing is reported, so nobody is asked.
+ */
+function refuseTelemetry(): void {
+  process.env['ORT_DISABLE_TELEMETRY'] = '1';
+}
+
 /** One process loads one ONNX Runtime, for every provider. */
 let loaded: FoundPackage | undefined;
 
 function loadRuntime(): typeof OnnxRuntimeModule {
+  refuseTelemetry();
   loaded ??= findRuntime().runtime;
   return loadPackage(loaded) as typeof OnnxRuntimeModule;
 }
@@ -140,6 +149,7 @@ async function probe(id: Provider): Promise<Probe> {
  * @throws ProbeFailure
  */
 export async function askProvider(runtime: string, provider: string): Promise<void> {
+  refuseTelemetry();
   await askInChild(MULTIPLY, [runtime, Buffer.from(multiplication()).toString('base64'), provider]);
 }
 

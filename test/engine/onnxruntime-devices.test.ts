@@ -1,7 +1,9 @@
 import { createRequire } from 'node:module';
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ProbeFailure } from '../../src/engine/child-probe.js';
 import { askProvider, readableReason } from '../../src/engine/onnxruntime-devices.js';
@@ -9,6 +11,32 @@ import { askProvider, readableReason } from '../../src/engine/onnxruntime-device
 const load = createRequire(import.meta.url);
 const onnxruntime = path.dirname(load.resolve('onnxruntime-node/package.json'));
 const { version } = load('onnxruntime-node/package.json') as { version: string };
+
+describe('ONNX Runtime', () => {
+  it('reports nothing to its maker: it leaves no queue of events behind', async () => {
+    const home = await mkdtemp(path.join(tmpdir(), 'deltaloom-home-'));
+    const engine = new URL('../../src/engine/index.ts', import.meta.url);
+    const work = `
+      import { listDevices, openEngine } from ${JSON.stringify(engine.href)};
+      await listDevices();
+      const engine = await openEngine({ device: 'cpu', threads: 1 });
+      const compute = ({ x }) => ({ y: x.add(x) });
+      const inputs = { x: { dtype: 'float32', shape: [2] } };
+      const doubled = await engine.compile({ name: 'double', inputs, outputs: ['y'], compute }, new Map());
+      const { y } = await doubled.run({ x: { dtype: 'float32', shape: [2], data: Float32Array.of(1, 2) } });
+      console.log((await y.data()).join());
+    `;
+    const env = { ...process.env, ORT_DISABLE_TELEMETRY: undefined };
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--import', 'tsx', '--input-type=module', '-e', work],
+      { env: { ...env, HOME: home, XDG_CACHE_HOME: path.join(home, '.cache') } },
+    );
+    expect(stdout.trim()).toBe('2,4');
+    expect(await readdir(home)).toEqual([]);
+    await rm(home, { recursive: true });
+  });
+});
 
 describe('a provider of ONNX Runtime', () => {
   it('is asked to compute', async () => {
