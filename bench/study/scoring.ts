@@ -195,6 +195,7 @@ async function fill(
   await scoreStudy(request, {
     store: {
       readMatrix: () => Promise.resolve(null),
+      checkMatrixReplaceable: () => Promise.resolve(),
       writeMatrix: (matrix) => {
         matrices.push(matrix);
         return Promise.resolve();

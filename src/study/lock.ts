@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { DeltaloomError } from '../core/errors.js';
 import { systemErrorCode } from '../formats/atomic-file.js';
+import { explainReadError } from '../formats/binary-file.js';
 import { DATA_FOLDER } from './paths.js';
 
 /** One writer per study. Readers need no lock: everything appears atomically. */
@@ -56,7 +57,11 @@ export async function withStudyLock<Result>(
   }
 }
 
-/** Who holds the lock of a study now; null for nobody, dead holders included. */
+/**
+ * Who holds the lock of a study now; null for nobody, dead holders included.
+ *
+ * @throws DeltaloomError where the lock can't be read
+ */
 export async function lockHolder(directory: string): Promise<LockHolder | null> {
   const found = await look(lockFile(directory));
   return found.kind === 'held' && (await isAlive(found.by)) ? found.by : null;
@@ -178,7 +183,9 @@ async function look(file: string): Promise<Found> {
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
-    return { kind: systemErrorCode(error) === 'ENOENT' ? 'nothing' : 'damaged' };
+    if (systemErrorCode(error) === 'ENOENT') return { kind: 'nothing' };
+    // Whose it is can't be told, so it is nobody's to take away.
+    throw explainReadError(error, file);
   }
   try {
     return { kind: 'held', by: holderSchema.parse(JSON.parse(text)) };

@@ -2,6 +2,7 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import type { Granularity, ScoreMethod } from '../core/methods.js';
+import { DeltaloomError } from '../core/errors.js';
 import { systemErrorCode, writeFileAtomically } from '../formats/atomic-file.js';
 import {
   DATA_FOLDER,
@@ -71,16 +72,30 @@ export class StudyStore {
 
   /** @returns path of the record, relative to the study */
   async writeRun(record: RunRecord): Promise<string> {
-    return this.write(runRecordPath(record.task, record.id), runRecordSchema.parse(record));
+    return this.write(runRecordPath(record.task, record.id), runRecordSchema, record);
+  }
+
+  /** Asks before long work whether its record can be written: throws `record-unreadable` where it would replace what nobody read. */
+  async checkRunReplaceable(task: string, id: string): Promise<void> {
+    await this.refuseToReplace(runRecordPath(task, id), runRecordSchema);
+  }
+
+  /** The same for a matrix. */
+  async checkMatrixReplaceable(
+    deltaName: string,
+    method: ScoreMethod,
+    granularity: Granularity,
+  ): Promise<void> {
+    await this.refuseToReplace(matrixPath(deltaName, method, granularity), scoreMatrixSchema);
   }
 
   async writeMerge(record: MergeRecord): Promise<string> {
-    return this.write(mergeRecordPath(record.target, record.id), mergeRecordSchema.parse(record));
+    return this.write(mergeRecordPath(record.target, record.id), mergeRecordSchema, record);
   }
 
   async writeMatrix(matrix: ScoreMatrix): Promise<void> {
     const path = matrixPath(matrix.deltaName, matrix.method, matrix.granularity);
-    await this.write(path, scoreMatrixSchema.parse(matrix));
+    await this.write(path, scoreMatrixSchema, matrix);
   }
 
   absolute(path: string): string {
@@ -112,15 +127,28 @@ export class StudyStore {
     }
   }
 
-  private async write(path: string, record: unknown): Promise<string> {
+  private async write(path: string, schema: z.ZodType, record: unknown): Promise<string> {
+    const checked = schema.parse(record);
+    await this.refuseToReplace(path, schema);
     await this.prepare();
-    await writeFileAtomically(this.absolute(path), recordJson(record));
+    await writeFileAtomically(this.absolute(path), recordJson(checked));
     return path;
   }
 
   private async readOne<Record>(path: string, schema: z.ZodType<Record>): Promise<Record | null> {
     const read = await readRecord(this.directory, path, schema);
     return read !== null && 'record' in read ? read.record : null;
+  }
+
+  /**
+   * Throws `record-unreadable` where a record lies at `path` that can't be read. Who only reads takes it for absent; written anew,
+   * the two sides of a conflict, or what a later version knows, would be lost.
+   */
+  private async refuseToReplace(path: string, schema: z.ZodType): Promise<void> {
+    const read = await readRecord(this.directory, path, schema);
+    if (read === null || 'record' in read) return;
+    const { message, remedy } = read.problem;
+    throw new DeltaloomError('record-unreadable', message, { place: { file: path }, remedy });
   }
 
   private async readFolder<Record>(
@@ -175,7 +203,7 @@ async function readRecord<Record>(
     value = JSON.parse(text) as unknown;
   } catch {
     return problem(
-      'The record is not valid JSON; it is passed over.',
+      'The record is not valid JSON.',
       /^(<<<<<<<|=======|>>>>>>>) /m.test(text)
         ? 'Resolve the merge conflict in it.'
         : 'Restore it from git, or delete it: the work is then done anew.',

@@ -15,7 +15,8 @@ import { forgetTuning, tune, TuningCancelled, type TuningResult, type TuningStep
 
 /**
  * Tunes, keeps the checkpoint and writes the record. A tuning that was stopped goes on where it stood. One that fails or is
- * cancelled leaves a record that says so.
+ * cancelled leaves a record that says so, unless the record says that it was finished before: weights that are not here, as after
+ * a clone, are no reason to lose results.
  *
  * @throws the signal's reason when cancelled; DeltaloomError when it fails
  */
@@ -29,6 +30,7 @@ export async function runTune(
   if (recorded?.status === 'done' && (await session.hasCheckpoint(recorded.checkpoint))) {
     return measureTest(session, planned, recorded);
   }
+  await session.store.checkRunReplaceable(planned.request.task, planned.id);
   const plan = await testedAsBefore(session, planned);
   const stateFile = session.absolute(cachePath('tunings', plan.request.task, `${plan.id}.safetensors`));
   try {
@@ -44,6 +46,10 @@ export async function runTune(
     await forgetTuning(stateFile);
     return measured;
   } catch (error) {
+    if (recorded?.status === 'done') {
+      session.context.log(`${recorded.id} keeps the results on record; its weights are still missing.`);
+      throw error instanceof TuningCancelled ? error.reason : error;
+    }
     if (error instanceof TuningCancelled) {
       const checkpoint = error.kept === null ? null : await keep(session, plan, error.kept);
       await session.store.writeRun(

@@ -103,6 +103,7 @@ async function score(
   const matrices: ScoreMatrix[] = [];
   const store: MatrixStore = {
     readMatrix: () => Promise.resolve(null),
+    checkMatrixReplaceable: () => Promise.resolve(),
     writeMatrix: (matrix) => {
       matrices.push(matrix);
       return Promise.resolve();

@@ -63,6 +63,13 @@ it('respects a holder on another machine, and a damaged lock stops nobody', asyn
   await expect(withStudyLock(directory, 'next', () => Promise.resolve('in'))).resolves.toBe('in');
 });
 
+it('is not taken away where whose it is can not be read', async () => {
+  await mkdir(join(directory, '.deltaloom', 'lock'), { recursive: true });
+  await expect(withStudyLock(directory, 'next', () => Promise.resolve())).rejects.toMatchObject({
+    code: 'file-is-folder',
+  });
+});
+
 it('takes over what a process left that died while it took over', async () => {
   await writeLock({ pid: 2 ** 30 });
   await copyFile(join(directory, '.deltaloom', 'lock'), join(directory, '.deltaloom', 'lock.takeover'));

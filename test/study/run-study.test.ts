@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -130,6 +130,29 @@ describe('a whole study', { timeout: 300_000 }, () => {
       expect(after?.results).toEqual(before?.results);
       expect(after?.inputs).toEqual(before?.inputs);
     }
+  });
+
+  it('keeps results on record when the weights are made again and that is cancelled or fails', async () => {
+    const cloned = join(root, 'cloned');
+    await cp(study, cloned, { recursive: true });
+    await rm(join(cloned, '.deltaloom', 'checkpoints'), { recursive: true });
+    const recorded = (await readSnapshot(cloned)).runs;
+    const stop = new AbortController();
+    const cancelled = execute(cloned, TUNE_COPY, {
+      signal: stop.signal,
+      progress: ({ step }) => {
+        if (step === 3) stop.abort(new Error('enough'));
+      },
+    });
+    await expect(cancelled).rejects.toThrow('enough');
+    const failed = executeJob(cloned, TUNE_COPY, {
+      signal: new AbortController().signal,
+      progress: () => undefined,
+      log: () => undefined,
+      engine: () => openEngine({ device: 'tfjs-node-gpu' }),
+    });
+    await expect(failed).rejects.toThrow('tfjs-node-gpu');
+    expect((await readSnapshot(cloned)).runs).toEqual(recorded);
   });
 
   it('shows weights without a checkpoint, results and a report in one file', async () => {

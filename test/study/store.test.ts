@@ -37,6 +37,25 @@ describe('records on disk', () => {
     expect(await store.readRun(run.task, run.id)).toEqual(run);
   });
 
+  it('are not written over one that nobody could read', async () => {
+    const store = new StudyStore(directory);
+    const run = aRun({});
+    const file = join(directory, await store.writeRun(run));
+    for (const [text, words] of [
+      ['{ "format": "deltaloom/run", "version": 2 }', /newer version/],
+      ['<<<<<<< ours\n', /conflict/],
+    ] as const) {
+      await writeFile(file, text);
+      const refusal = { code: 'record-unreadable', remedy: expect.stringMatching(words) as string };
+      await expect(store.checkRunReplaceable(run.task, run.id)).rejects.toMatchObject(refusal);
+      await expect(store.writeRun(run)).rejects.toMatchObject(refusal);
+      expect(await readFile(file, 'utf8')).toBe(text);
+    }
+    await rm(file);
+    await store.writeRun(run);
+    expect(await store.readRun(run.task, run.id)).toEqual(run);
+  });
+
   it('leave weights and caches out of git', async () => {
     await new StudyStore(directory).writeRun(aRun({}));
     expect(await readFile(join(directory, '.deltaloom/.gitignore'), 'utf8')).toContain('checkpoints/\n');

@@ -198,6 +198,7 @@ describe('scoreStudy', () => {
     const killed = context({
       store: {
         readMatrix: () => Promise.resolve(null),
+        checkMatrixReplaceable: () => Promise.resolve(),
         writeMatrix: () => Promise.reject(new Error('killed')),
       },
     });
