@@ -238,7 +238,9 @@ export class Store {
   ): Answer<Kind> | undefined {
     const loaded = this.loads.get(key) ?? { value: undefined, failure: undefined, asked: 0 };
     this.loads.set(key, loaded);
-    const wanted = parameters.version === null ? this.generation : 1;
+    // A commit never changes, but why it could not be read may be mended.
+    const isSettled = parameters.version !== null && loaded.failure === undefined;
+    const wanted = isSettled ? 1 : this.generation;
     if (loaded.asked < wanted) {
       loaded.asked = wanted;
       void this.fetch(loaded, wanted, kind, parameters);

@@ -187,6 +187,20 @@ describe('heatmap layout', () => {
     expect(svg).not.toContain('NaN');
   });
 
+  it('leaves room in an SVG for names and a title of any length', () => {
+    const name = 'blimp-determiner_noun_agreement_with_adj_irregular_1';
+    const model = heatmapModel(sheetOf(study), null, options);
+    const [, ...others] = model.rows;
+    const heatmap = { ...model, title: name.repeat(9), rows: [name, ...others], columns: [name, ...others] };
+    const svg = heatmapSvg({ heatmap, chosen: null, notes: [] }, LIGHT);
+    const width = Number(/ width="([\d.]+)"/.exec(svg)?.[1]);
+    expect(width).toBeGreaterThan(heatmap.title.length * 8);
+    const end = Number(new RegExp(`x="([\\d.]+)"[^>]*text-anchor="end">${name}`).exec(svg)?.[1]);
+    expect(end).toBeGreaterThan(name.length * 6);
+    const standing = Number(new RegExp(`translate\\([\\d.]+ ([\\d.]+)\\)[^>]*>${name}`).exec(svg)?.[1]);
+    expect(standing).toBeGreaterThan(name.length * 6);
+  });
+
   it('draws every part in small', () => {
     const block = sheetOf(
       study,

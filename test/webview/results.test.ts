@@ -126,6 +126,7 @@ describe('tables as text', () => {
     expect(latex).toContain(String.raw`\caption{Scores of a\_b \& more}`);
     expect(latex).toContain(String.raw`Task & Loss, 50\% \\`);
     expect(latex).toContain(String.raw`none & -- \\`);
+    expect(writeTable({ ...small, caption: '50.0 ★' }, 'latex')).toContain(String.raw`50.0 $\star$`);
   });
 });
 
@@ -158,6 +159,14 @@ describe('learning curves', () => {
       'compare_00, a few steps from count_04, adapter, full data, seed 42',
     );
     expect(describeRuns([first, first]).labels).toEqual([first.id, first.id]);
+    // Alike in all that is said but told apart from a third.
+    const again = { ...first, id: 'another' };
+    const third = { ...first, seed: 77 };
+    expect(describeRuns([first, again, third]).labels).toEqual([
+      `seed ${first.seed}, ${first.id}`,
+      `seed ${first.seed}, another`,
+      'seed 77',
+    ]);
   });
 
   it('lists runs by task, start and seed, targets before sources', () => {

@@ -92,8 +92,13 @@ export function describeRuns(runs: readonly RunView[]): {
   const differing = described.map((own) => join(own.filter((_, i) => shared[i] !== true)));
   return {
     common: join(first.filter((_, i) => shared[i] === true)),
-    // Runs alike in everything that is said of them: by their own names.
-    labels: differing.map((label, i) => (label === '' ? (runs[i]?.id ?? '') : label)),
+    // Runs alike in everything that is said of them: by their own names too.
+    labels: differing.map((label, i) => {
+      const isAlone = differing.indexOf(label) === i && differing.lastIndexOf(label) === i;
+      return label !== '' && isAlone
+        ? label
+        : [label, runs[i]?.id ?? ''].filter((part) => part !== '').join(', ');
+    }),
   };
 }
 

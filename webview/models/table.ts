@@ -148,9 +148,10 @@ function writeLatex(table: TableModel): string {
     '–': '--',
     '−': '$-$',
     '←': String.raw`$\leftarrow$`,
+    '★': String.raw`$\star$`,
   };
   const escape = (text: string) =>
-    text.replace(/[\\~^±–−←]|[&%$#_{}]/g, (character) => special[character] ?? `\\${character}`);
+    text.replace(/[\\~^±–−←★]|[&%$#_{}]/g, (character) => special[character] ?? `\\${character}`);
   const rows = table.rows.map((row, i) => {
     const cells = table.columns.map((_, j) => {
       const cell = row[j];

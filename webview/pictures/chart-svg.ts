@@ -2,7 +2,7 @@ import type { Theme } from '../theme.js';
 import { formatNumber } from '../models/table.js';
 import { axisEnd, barText, bestColour, type BarModel } from './bar-picture.js';
 import { DASHES, seriesColour, type LineModel } from './line-picture.js';
-import { drawing, round, tag, text, textWidth } from './svg.js';
+import { drawing, round, tag, text, textWidth, titleWidth } from './svg.js';
 
 /** Bars and lines as drawings that stand alone, with title and what they were made from. Pure. */
 
@@ -12,7 +12,7 @@ const LINE = 16;
 
 export function barSvg(model: BarModel, theme: Theme): string {
   const bar = 20;
-  const labels = Math.min(240, Math.max(40, ...model.bars.map(({ label }) => textWidth(label)))) + 8;
+  const labels = Math.max(40, ...model.bars.map(({ label }) => textWidth(label))) + 8;
   const plot = 420;
   const left = MARGIN + labels;
   const top = MARGIN + TITLE;
@@ -158,7 +158,7 @@ function finish(
 ): string {
   const written = notes.map((note, i) => text(MARGIN, bottom + (i + 1) * LINE, note, { fill: theme.muted }));
   return drawing(
-    Math.max(width, ...notes.map((note) => textWidth(note) + 2 * MARGIN)),
+    Math.max(width, titleWidth(title) + 2 * MARGIN, ...notes.map((note) => textWidth(note) + 2 * MARGIN)),
     bottom + notes.length * LINE + MARGIN,
     { background: theme.background, foreground: theme.foreground, font: theme.font, title },
     [...content, ...written],

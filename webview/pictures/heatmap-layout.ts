@@ -28,9 +28,10 @@ export function heatmapLayout(
   model: HeatmapModel,
   width: number,
   measure: (text: string) => number,
+  longestLabel = LONGEST_LABEL,
 ): HeatmapLayout {
   const widest = (names: readonly string[]) =>
-    Math.min(LONGEST_LABEL, Math.max(20, ...names.map(measure))) + 10;
+    Math.min(longestLabel, Math.max(20, ...names.map(measure))) + 10;
   const labelWidth = Math.ceil(widest(model.rows));
   const room = width - labelWidth - 4;
   const columns = Math.max(1, model.columns.length);

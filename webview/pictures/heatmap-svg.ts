@@ -10,7 +10,7 @@ import {
   numberText,
 } from './heatmap-layout.js';
 import type { HeatmapPictureModel } from './heatmap-picture.js';
-import { drawing, tag, text, textWidth } from './svg.js';
+import { drawing, tag, text, textWidth, titleWidth } from './svg.js';
 
 const MARGIN = 12;
 const TITLE = 24;
@@ -22,7 +22,14 @@ const MOST_NUMBERED = 64;
 export function heatmapSvg({ heatmap, notes }: HeatmapPictureModel, theme: Theme): string {
   const { rows, columns, scale } = heatmap;
   const cell = columns.length <= MOST_NUMBERED ? 44 : 14;
-  const layout = heatmapLayout(heatmap, Math.max(480, columns.length * cell + 180), textWidth);
+  // Names are written whole: a drawing has no tooltip to say the rest.
+  const names = Math.max(...rows.map(textWidth), 0);
+  const layout = heatmapLayout(
+    heatmap,
+    Math.max(480, columns.length * cell + names + 20),
+    textWidth,
+    Infinity,
+  );
   const colours = cellColours(heatmap.shown, rows, columns, scale, theme.ground);
   const { cellWidth, cellHeight, labelWidth, headerHeight } = layout;
   const [left, top] = [MARGIN + labelWidth, MARGIN + TITLE + headerHeight];
@@ -93,7 +100,11 @@ export function heatmapSvg({ heatmap, notes }: HeatmapPictureModel, theme: Theme
     text(MARGIN + Math.max(192 - textWidth(high), textWidth(low) + 24), legend + 24, high),
     ...notes.map((note, i) => text(MARGIN, legend + 24 + (i + 1) * LINE, note, { fill: theme.muted })),
   );
-  const width = Math.max(right + MARGIN, ...notes.map((note) => textWidth(note) + 2 * MARGIN));
+  const width = Math.max(
+    right + MARGIN,
+    titleWidth(heatmap.title) + 2 * MARGIN,
+    ...notes.map((note) => textWidth(note) + 2 * MARGIN),
+  );
   return drawing(
     width,
     legend + 36 + notes.length * LINE,

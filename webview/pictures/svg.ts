@@ -50,6 +50,11 @@ export function textWidth(content: string): number {
   return content.length * 6.1;
 }
 
+/** Of a title in bold at 14 pixels. */
+export function titleWidth(title: string): number {
+  return textWidth(title) * 1.4;
+}
+
 function escapeText(content: string): string {
   return content
     .replaceAll('&', '&amp;')

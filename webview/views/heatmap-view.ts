@@ -223,10 +223,15 @@ function cell(
       ${button(PAGE_STRINGS.common.log, open('log'), { title: PAGE_STRINGS.cell.logTitle })}
       ${button(PAGE_STRINGS.cell.data, open('data'), { title: PAGE_STRINGS.cell.dataTitle(target) })}
       ${button(PAGE_STRINGS.cell.scores, open('scores'), { title: PAGE_STRINGS.cell.scoresTitle })}
-      ${button(
-        PAGE_STRINGS.cell.averagingWeights,
-        () => void store.ask('openPanel', { kind: 'weights', arrangement: store.arrangement }),
-      )}
+      ${button(PAGE_STRINGS.cell.averagingWeights, () => {
+        const { deltaName, method, granularity } = summary;
+        const { temperature } = store.arrangement;
+        const scores = { deltaName, method, granularity, part: summary.parts[part] ?? null };
+        void store.ask('openPanel', {
+          kind: 'weights',
+          patch: { ...scores, target, temperature, shownVersion },
+        });
+      })}
     </div>
     ${
       summary.parts.length < 2

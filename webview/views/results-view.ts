@@ -209,7 +209,7 @@ function chosenCell(store: Store, model: ResultsModel, row: number, column: numb
         () =>
           void store.ask('openPanel', {
             kind: 'curves',
-            arrangement: { ...store.arrangement, runs: runs.map(runKey) },
+            patch: { shownVersion: store.arrangement.shownVersion, runs: runs.map(runKey) },
           }),
       )}
     </div>

@@ -5,6 +5,7 @@ import { button, choicesOf, failureNotice, notice, select, selectName } from '..
 import type { ScoreSheet } from '../models/heatmap.js';
 import { once } from '../models/once.js';
 import { versionName } from '../models/provenance.js';
+import { tableKey, tablesOf } from '../models/results.js';
 import { formatNumber, type TableModel } from '../models/table.js';
 import {
   isFailure,
@@ -158,7 +159,7 @@ function body(
             }`
     }
     <div class="row">
-      ${mergeControl(store, chosen, target, temperature)}
+      ${mergeControl(store, study, chosen, target, temperature)}
       ${exportBar(store, `${scoresName(study, summary)}-${target}`, table, () => barSvg(bars, readTheme()))}
     </div>`;
 }
@@ -233,6 +234,7 @@ function temperatureControl(
 
 function mergeControl(
   store: Store,
+  study: StudyView,
   { summary, part }: ChosenScores,
   target: string,
   temperature: number,
@@ -288,10 +290,11 @@ function mergeControl(
     ${job === undefined || tuning === undefined ? nothing : jobLine(store, tuning)}
     ${
       tuning?.state === 'done' && job !== undefined
-        ? button(
-            PAGE_STRINGS.weights.showResults,
-            () => void store.ask('openPanel', { kind: 'results', arrangement: store.arrangement }),
-          )
+        ? button(PAGE_STRINGS.weights.showResults, () => {
+            const table = tablesOf(study, 'test').find(({ deltaName }) => deltaName === summary.deltaName);
+            const patch = { target, ...(table === undefined ? {} : { table: tableKey(table) }) };
+            void store.ask('openPanel', { kind: 'results', patch: { ...patch, shownVersion: null } });
+          })
         : nothing
     }
   </div>`;

@@ -88,8 +88,8 @@ const ANSWERS: Answers = {
     await services.openCommit(study, commit);
     return null;
   },
-  openPanel: ({ kind, arrangement }, study, { open }) => {
-    open(kind, study, arrangement);
+  openPanel: ({ kind, patch }, study, { open }) => {
+    open(kind, study, patch);
     return Promise.resolve(null);
   },
   commitResults: async (_, study, { services }) => {

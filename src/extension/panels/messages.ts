@@ -189,6 +189,19 @@ export const arrangementSchema = z.object({
 });
 export type Arrangement = z.infer<typeof arrangementSchema>;
 
+/** Some properties of an arrangement: what another panel is to show, the rest of its own arrangement left alone. */
+const arrangementPatchSchema = z
+  .record(z.string(), z.unknown())
+  .transform((patch, context): Partial<Arrangement> => {
+    const parsed = arrangementSchema.safeParse({ version: 1, ...patch });
+    if (parsed.success) {
+      const known = Object.entries(parsed.data).filter(([name]) => name in patch);
+      return Object.fromEntries(known);
+    }
+    context.addIssue({ code: 'custom', message: parsed.error.issues[0]?.message ?? '' });
+    return z.NEVER;
+  });
+
 const place = z.object({ version, target: z.string(), source: z.string(), matrix: z.string() });
 
 /** Requests of the page with the schema of each answer. */
@@ -232,7 +245,7 @@ export const REQUESTS = {
   },
   openCommit: { parameters: z.object({ commit: z.string() }), answer: z.null() },
   openPanel: {
-    parameters: z.object({ kind: z.enum(PANEL_KINDS), arrangement: arrangementSchema }),
+    parameters: z.object({ kind: z.enum(PANEL_KINDS), patch: arrangementPatchSchema }),
     answer: z.null(),
   },
   commitResults: { parameters: z.object({}), answer: z.null() },

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Memento } from 'vscode';
 import { MEMORY } from '../../../src/extension/identifiers.js';
 import { Arrangements } from '../../../src/extension/panels/arrangements.js';
-import { arrangementSchema, type Arrangement } from '../../../src/extension/panels/messages.js';
+import { arrangementSchema, REQUESTS, type Arrangement } from '../../../src/extension/panels/messages.js';
 
 /** As VS Code does it: what is kept is JSON. */
 function newMemory(): Pick<Memento, 'get' | 'update'> {
@@ -63,5 +63,19 @@ describe('what panels were arranged like', () => {
     for (let i = 0; i < 60; i++) await arrangements.keep('heatmap', arranged(`/${i}`));
     expect(memory.get<unknown[]>(MEMORY.panels)).toHaveLength(40);
     expect(arrangements.of('heatmap', '/59')).not.toBeNull();
+  });
+});
+
+describe('what one panel asks another to show', () => {
+  const { parameters } = REQUESTS.openPanel;
+
+  it('is only what it names', () => {
+    const patch = { target: 'boolq', shownVersion: null };
+    expect(parameters.parse({ kind: 'results', patch }).patch).toEqual(patch);
+  });
+
+  it('is refused where it is no part of an arrangement', () => {
+    expect(parameters.safeParse({ kind: 'results', patch: { split: 'train' } }).success).toBe(false);
+    expect(parameters.parse({ kind: 'results', patch: { colours: 'many' } }).patch).toEqual({});
   });
 });
