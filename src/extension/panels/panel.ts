@@ -70,8 +70,9 @@ export class Panel implements Disposable {
         if (curve !== undefined) this.post({ type: 'curve', curve });
       }),
       panel.onDidChangeViewState(() => {
-        // Commits may have been made elsewhere meanwhile.
+        // Commits may have been made elsewhere meanwhile. The page of a hidden panel is gone, and what is posted to it too.
         if (panel.visible) void this.pushStudy();
+        else this.ready = false;
       }),
     );
     panel.webview.html = panelPage(panel.webview, extension, kind, this.title);
