@@ -17,7 +17,8 @@ import { contentKey } from './content-key.js';
 import type { JobContext, JobOutcome } from './jobs.js';
 import { withStudyLock } from './lock.js';
 import { checkpointPath, matrixPath, pathOfRunRecord, resolveInStudy } from './paths.js';
-import type { RunRecord } from './records.js';
+import type { Provenance, RunRecord, ScoreCell, ScoreMatrix } from './records.js';
+import { cellIndex, cellPlace } from './scoring/cells.js';
 import { StudySession } from './session.js';
 import { recordId } from './store.js';
 
@@ -249,54 +250,123 @@ async function importResults(
       { place: { file: first.file }, remedy: 'Name the method that the files hold.' },
     );
   }
-  const order = session.tasks.map(({ name }) => name);
-  const parts: { part: string; matrix: ReferenceMatrix; sha256: string }[] = [];
+  const parts: PartMatrix[] = [];
   for (const { part, file } of files) {
     const matrix = parseReferenceResults(await readFile(file, 'utf8'), { file });
     for (const name of [...matrix.targets, ...matrix.sources]) session.task(name);
     parts.push({ part, matrix, sha256: await session.hashes.of(file) });
   }
-  const inStudyOrder = (names: readonly string[]): string[] => order.filter((name) => names.includes(name));
-  const targets = inStudyOrder(parts.flatMap(({ matrix }) => matrix.targets));
-  const sources = inStudyOrder(parts.flatMap(({ matrix }) => matrix.sources));
+  const path = matrixPath(deltaName, method, granularity);
+  const recorded = await session.store.readMatrix(deltaName, method, granularity);
+  const names = parts.map(({ part }) => part);
+  if (recorded !== null && recorded.parts.join('\n') !== names.join('\n')) {
+    throw new DeltaloomError(
+      'import-parts',
+      `The study has scores by ${method} for ${recorded.parts.length} ${granularity}s that are not the ${names.length} given here.`,
+      {
+        place: { file: path },
+        remedy: `Give a folder with the results of the same ${granularity}s, or delete the file to have these alone.`,
+      },
+    );
+  }
+  const here = cellIndex(recorded);
+  const brought = importedCells(parts, method, granularity);
+  const added = brought.filter((cell) => !here.has(cellPlace(cell)));
+  if (added.length > 0) {
+    const base = recorded ?? emptyMatrix(session, { method, granularity, deltaName, parts: names });
+    const provenance = { ...(await session.provenance()), seconds: 0 };
+    const order = session.tasks.map(({ name }) => name);
+    await session.store.writeMatrix(withImported(base, added, provenance, order));
+  }
+  const reused = brought.length - added.length;
+  return {
+    records: [path],
+    computed: added.length,
+    reused,
+    summary: `${counted(added.length, 'score')} by ${method}${granularity === 'model' ? '' : ` per ${granularity}`} imported${reused === 0 ? '' : `, ${reused} here already`}.`,
+  };
+}
+
+interface PartMatrix {
+  readonly part: string;
+  readonly matrix: ReferenceMatrix;
+  readonly sha256: string;
+}
+
+/** A cell for every pair of a target and a source that the files name; null where a part's file has no finite value. */
+function importedCells(
+  parts: readonly PartMatrix[],
+  method: ScoreMethod,
+  granularity: Granularity,
+): Omit<ScoreCell, 'provenance'>[] {
+  const targets = new Set(parts.flatMap(({ matrix }) => matrix.targets));
+  const sources = new Set(parts.flatMap(({ matrix }) => matrix.sources));
   const hashes = parts.map(({ sha256 }) => sha256);
-  const { scores, targets: targetSettings, compatibility } = session.configuration;
-  await session.store.writeMatrix({
+  return [...targets].flatMap((target) =>
+    [...sources].map((source) => ({
+      target,
+      source,
+      key: contentKey({ work: 'import', hashes, method, granularity, target, source }),
+      inputs: { imported: contentKey(hashes).slice(0, 12) },
+      values: parts.map(({ matrix }) => {
+        const row = matrix.values[matrix.targets.indexOf(target)];
+        const value = row?.[matrix.sources.indexOf(source)]?.[0];
+        return value !== undefined && Number.isFinite(value) ? value : null;
+      }),
+    })),
+  );
+}
+
+function emptyMatrix(
+  session: StudySession,
+  of: Pick<ScoreMatrix, 'method' | 'granularity' | 'deltaName' | 'parts'>,
+): ScoreMatrix {
+  const { scores, targets, compatibility } = session.configuration;
+  return {
     format: 'deltaloom/scores',
     version: 1,
-    method,
-    methodVersion: SCORE_METHOD_INFO[method].version,
-    granularity,
-    direction: SCORE_METHOD_INFO[method].direction,
+    ...of,
+    methodVersion: SCORE_METHOD_INFO[of.method].version,
+    direction: SCORE_METHOD_INFO[of.method].direction,
     compatibility,
-    deltaName,
-    delta: session.delta(deltaName),
+    delta: session.delta(of.deltaName),
+    targets: [],
+    sources: [],
+    probe: { split: scores.probe.split, shots: targets.shots, examples: null },
+    cells: [],
+    provenances: [],
+  };
+}
+
+/** The matrix with cells that it lacks: its own are untouched, those of tasks that left the study included. */
+function withImported(
+  matrix: ScoreMatrix,
+  added: readonly Omit<ScoreCell, 'provenance'>[],
+  provenance: Provenance,
+  order: readonly string[],
+): ScoreMatrix {
+  const cells = [
+    ...matrix.cells,
+    ...added.map((cell) => ({ ...cell, provenance: matrix.provenances.length })),
+  ];
+  const places = new Map(cells.map((cell) => [cellPlace(cell), cell]));
+  const targets = inOrder(order, [...matrix.targets, ...added.map(({ target }) => target)]);
+  const sources = inOrder(order, [...matrix.sources, ...added.map(({ source }) => source)]);
+  return {
+    ...matrix,
     targets,
     sources,
-    parts: parts.map(({ part }) => part),
-    probe: { split: scores.probe.split, shots: targetSettings.shots, examples: null },
     cells: targets.flatMap((target) =>
-      sources.map((source) => ({
-        target,
-        source,
-        key: contentKey({ work: 'import', hashes, method, granularity, target, source }),
-        inputs: { imported: contentKey(hashes).slice(0, 12) },
-        values: parts.map(({ matrix }) => {
-          const row = matrix.values[matrix.targets.indexOf(target)];
-          const value = row?.[matrix.sources.indexOf(source)]?.[0];
-          return value !== undefined && Number.isFinite(value) ? value : null;
-        }),
-        provenance: 0,
-      })),
+      sources.flatMap((source) => places.get(cellPlace({ target, source })) ?? []),
     ),
-    provenances: [{ ...(await session.provenance()), seconds: 0 }],
-  });
-  return {
-    records: [matrixPath(deltaName, method, granularity)],
-    computed: targets.length * sources.length,
-    reused: 0,
-    summary: `${targets.length} x ${sources.length} scores by ${method}${granularity === 'model' ? '' : ` per ${granularity}`} imported.`,
+    provenances: [...matrix.provenances, provenance],
   };
+}
+
+/** Each name once: those of the study in its order, then the others. */
+function inOrder(order: readonly string[], names: readonly string[]): string[] {
+  const once = new Set(names);
+  return [...order.filter((name) => once.has(name)), ...[...once].filter((name) => !order.includes(name))];
 }
 
 async function importTasks(session: StudySession, from: string): Promise<JobOutcome> {
