@@ -1,4 +1,5 @@
-import { constants, copyFile, mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import type { Dirent } from 'node:fs';
+import { constants, copyFile, mkdir, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { counted } from '../core/counted.js';
 import { DeltaloomError } from '../core/errors.js';
@@ -6,9 +7,11 @@ import { SCORE_METHOD_INFO, type Granularity, type ScoreMethod } from '../core/m
 import { MODEL_PART, compareParts } from '../core/parts.js';
 import { parseReferenceResults, type ReferenceMatrix } from '../core/reference-results.js';
 import type { DeltaTensors } from '../core/tensor.js';
+import { explainReadError } from '../formats/binary-file.js';
 import { listCrossFitTasks } from '../formats/crossfit.js';
 import { readReferenceDeltaCheckpoint } from '../formats/pytorch-checkpoint.js';
 import { readTensors } from '../formats/safetensors.js';
+import { readTextFile } from '../formats/text-file.js';
 import { openBackboneFolder } from '../formats/backbone-folder.js';
 import { deltaShapes } from '../model/deltas/shapes.js';
 import { writeCheckpoint } from './checkpoints.js';
@@ -68,16 +71,27 @@ export async function importIntoStudy(
 
 /** `<task>/checkpoint-best.pt`, else `<task>.pt` or `<task>.safetensors` in the folder itself. */
 async function checkpointsIn(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true });
   const found: string[] = [];
-  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+  for (const entry of await entriesOf(folder)) {
     const path = join(folder, entry.name);
     if (entry.isFile() && /\.(pt|safetensors)$/.test(entry.name)) found.push(path);
     if (!entry.isDirectory()) continue;
-    const best = (await readdir(path)).find((name) => /^checkpoint-best\.(pt|safetensors)$/.test(name));
-    if (best !== undefined) found.push(join(path, best));
+    const best = (await entriesOf(path)).find(({ name }) => /^checkpoint-best\.(pt|safetensors)$/.test(name));
+    if (best !== undefined) found.push(join(path, best.name));
   }
   return found;
+}
+
+/**
+ * What a folder holds, by name.
+ *
+ * @throws DeltaloomError `file-unreadable` naming the folder
+ */
+async function entriesOf(folder: string): Promise<Dirent[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+    throw explainReadError(error, folder);
+  });
+  return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** The folder's name for `checkpoint-best.pt`; else the file's, without the reference's ending. */
@@ -219,7 +233,7 @@ interface PartFile {
 
 /** The files of a folder of block or layer results, in the order of the network. */
 async function partFilesIn(folder: string): Promise<PartFile[]> {
-  const found = (await readdir(folder)).flatMap((name): PartFile[] => {
+  const found = (await entriesOf(folder)).flatMap(({ name }): PartFile[] => {
     const match = PART_FILE.exec(name);
     if (match === null) return [];
     const [, side = '', block = '', layer] = match;
@@ -252,7 +266,8 @@ async function importResults(
   }
   const parts: PartMatrix[] = [];
   for (const { part, file } of files) {
-    const matrix = parseReferenceResults(await readFile(file, 'utf8'), { file });
+    const { text } = await readTextFile(file);
+    const matrix = parseReferenceResults(text, { file });
     for (const name of [...matrix.targets, ...matrix.sources]) session.task(name);
     parts.push({ part, matrix, sha256: await session.hashes.of(file) });
   }

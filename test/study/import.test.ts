@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -7,6 +7,7 @@ import type { JobContext } from '../../src/study/jobs.js';
 import type { ScoreMatrix } from '../../src/study/records.js';
 import { StudyStore } from '../../src/study/store.js';
 import { writeTinyStudy } from '../support/tiny-study.js';
+import { withoutPrivileges } from '../support/without-privileges.js';
 
 let root: string;
 beforeAll(async () => {
@@ -128,4 +129,17 @@ describe('results of the reference', () => {
     });
     expect(valuesOf(await store.readMatrix('adapter', 'grand', 'block'))).toEqual({ 'copy < copy': [1, 2] });
   });
+});
+
+it.skipIf(process.platform === 'win32')('a folder that may not be listed is named', async () => {
+  const directory = await study('open');
+  const from = join(root, 'closed');
+  await mkdir(from);
+  await chmod(from, 0o000);
+  // The study itself must stay writable to whoever imports.
+  for (const folder of [root, directory]) await chmod(folder, 0o777);
+  await expect(
+    withoutPrivileges(() => importIntoStudy(directory, from, { deltaName: 'adapter' }, context)),
+  ).rejects.toMatchObject({ code: 'file-unreadable', place: { file: from } });
+  await chmod(from, 0o755);
 });
