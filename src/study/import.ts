@@ -18,7 +18,7 @@ import { writeCheckpoint } from './checkpoints.js';
 import { checkDelta } from './compute/check-delta.js';
 import { contentKey } from './content-key.js';
 import type { JobContext, JobOutcome } from './jobs.js';
-import { withStudyLock } from './lock.js';
+import { withStudyLock, type LockOptions } from './lock.js';
 import { checkpointPath, matrixPath, pathOfRunRecord, resolveInStudy } from './paths.js';
 import type { Provenance, RunRecord, ScoreCell, ScoreMatrix } from './records.js';
 import { cellIndex, cellPlace } from './scoring/cells.js';
@@ -29,13 +29,15 @@ export interface ImportOptions {
   readonly deltaName: string;
   /** Needed for a `result.tsv`: the score that it holds. */
   readonly method?: ScoreMethod | undefined;
+  /** How long to wait for another process that works on the study, in milliseconds. */
+  readonly waitMs?: number;
 }
 
 /**
  * Brings in what the reference's code left: a folder of checkpoints (`<task>/checkpoint-best.pt`), a `result.tsv`, or a
  * folder of tasks. Which of them it is, is found out. What is in the study already is left as it is.
  *
- * @throws DeltaloomError `import-unknown`, and of every file that can't be understood
+ * @throws the signal's reason when it aborts; DeltaloomError `import-unknown`, `study-locked`, and of every file that can't be understood
  */
 export async function importIntoStudy(
   directory: string,
@@ -44,28 +46,36 @@ export async function importIntoStudy(
   context: JobContext,
 ): Promise<JobOutcome> {
   const session = await StudySession.open(directory, context);
-  return withStudyLock(directory, 'import', async () => {
-    const kind = await stat(from).catch((cause: unknown) => {
-      throw new DeltaloomError('import-missing', 'There is nothing to import.', {
-        place: { file: from },
-        remedy: 'Name a folder of checkpoints or tasks, or a result.tsv.',
-        cause,
-      });
-    });
-    const results: PartFile[] = kind.isDirectory()
-      ? await partFilesIn(from)
-      : from.endsWith('.tsv')
-        ? [{ part: MODEL_PART, granularity: 'model', file: from }]
-        : [];
-    if (results.length > 0) return importResults(session, results, options);
-    const checkpoints = kind.isFile() ? [from] : await checkpointsIn(from);
-    if (checkpoints.length > 0) return importCheckpoints(session, checkpoints, options);
-    if (kind.isDirectory() && (await listCrossFitTasks(from)).length > 0) return importTasks(session, from);
-    throw new DeltaloomError('import-unknown', 'This holds nothing that can be imported.', {
+  const { signal, log } = context;
+  const lock: LockOptions = {
+    signal,
+    waiting: ({ pid, purpose }) => log(`Waiting for process ${pid} (${purpose}).`),
+    ...(options.waitMs === undefined ? {} : { waitMs: options.waitMs }),
+  };
+  return withStudyLock(directory, 'import', () => importFrom(session, from, options), lock);
+}
+
+async function importFrom(session: StudySession, from: string, options: ImportOptions): Promise<JobOutcome> {
+  const kind = await stat(from).catch((cause: unknown) => {
+    throw new DeltaloomError('import-missing', 'There is nothing to import.', {
       place: { file: from },
-      remedy:
-        'Name a folder with <task>/checkpoint-best.pt, a folder of tasks (NAME/NAME_{shots}_{seed}_{split}.tsv), or a result.tsv.',
+      remedy: 'Name a folder of checkpoints or tasks, or a result.tsv.',
+      cause,
     });
+  });
+  const results: PartFile[] = kind.isDirectory()
+    ? await partFilesIn(from)
+    : from.endsWith('.tsv')
+      ? [{ part: MODEL_PART, granularity: 'model', file: from }]
+      : [];
+  if (results.length > 0) return importResults(session, results, options);
+  const checkpoints = kind.isFile() ? [from] : await checkpointsIn(from);
+  if (checkpoints.length > 0) return importCheckpoints(session, checkpoints, options);
+  if (kind.isDirectory() && (await listCrossFitTasks(from)).length > 0) return importTasks(session, from);
+  throw new DeltaloomError('import-unknown', 'This holds nothing that can be imported.', {
+    place: { file: from },
+    remedy:
+      'Name a folder with <task>/checkpoint-best.pt, a folder of tasks (NAME/NAME_{shots}_{seed}_{split}.tsv), or a result.tsv.',
   });
 }
 

@@ -1,9 +1,11 @@
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { importIntoStudy } from '../../src/study/import.js';
 import type { JobContext } from '../../src/study/jobs.js';
+import { withStudyLock } from '../../src/study/lock.js';
 import type { ScoreMatrix } from '../../src/study/records.js';
 import { StudyStore } from '../../src/study/store.js';
 import { writeTinyStudy } from '../support/tiny-study.js';
@@ -142,4 +144,43 @@ it.skipIf(process.platform === 'win32')('a folder that may not be listed is name
     withoutPrivileges(() => importIntoStudy(directory, from, { deltaName: 'adapter' }, context)),
   ).rejects.toMatchObject({ code: 'file-unreadable', place: { file: from } });
   await chmod(from, 0o755);
+});
+
+describe('while another works on the study', () => {
+  const options = { deltaName: 'adapter', method: 'loss' } as const;
+
+  it('importing waits if asked to, and says for whom', async () => {
+    const directory = await study('busy');
+    const file = await resultFile('busy.tsv', ['copy', { copy: 1 }]);
+    const said: string[] = [];
+    let done = false;
+    const other = withStudyLock(directory, 'tuning', async () => {
+      await expect(importIntoStudy(directory, file, options, context)).rejects.toMatchObject({
+        code: 'study-locked',
+      });
+      await sleep(400);
+      done = true;
+    });
+    await sleep(50);
+    const waiting = { ...context, log: (line: string) => said.push(line) };
+    await importIntoStudy(directory, file, { ...options, waitMs: Infinity }, waiting);
+    expect(done).toBe(true);
+    expect(said).toEqual([`Waiting for process ${process.pid} (tuning).`]);
+    await other;
+  });
+
+  it('the waiting can be stopped', async () => {
+    const directory = await study('stopped');
+    const file = await resultFile('stopped.tsv', ['copy', { copy: 1 }]);
+    await withStudyLock(directory, 'tuning', async () => {
+      const signal = AbortSignal.timeout(100);
+      const importing = importIntoStudy(
+        directory,
+        file,
+        { ...options, waitMs: Infinity },
+        { ...context, signal },
+      );
+      await expect(importing).rejects.toMatchObject({ name: 'TimeoutError' });
+    });
+  });
 });
