@@ -75,6 +75,15 @@ export function wholeNumber(text: string): number {
   return Number(text);
 }
 
+/** A number of examples, or all there are. */
+export function shotsNumber(text: string): number | 'full' {
+  if (text === 'full') return text;
+  if (!/^\d+$/.test(text) || Number(text) < 1) {
+    throw new InvalidArgumentError("A whole number of at least 1, or 'full', is needed.");
+  }
+  return Number(text);
+}
+
 export function realNumber(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('A number is needed.');
@@ -84,6 +93,12 @@ export function realNumber(text: string): number {
 /** For options that take several values. */
 export function listOf<Value>(parse: (text: string) => Value) {
   return (text: string, previous: Value[] | undefined): Value[] => [...(previous ?? []), parse(text)];
+}
+
+/** The same where a value that is given twice would be worked on twice. */
+export function distinctListOf<Value>(parse: (text: string) => Value) {
+  const append = listOf(parse);
+  return (text: string, previous: Value[] | undefined): Value[] => [...new Set(append(text, previous))];
 }
 
 export const text = (value: string): string => value;

@@ -15,11 +15,15 @@ export function importCommand(signal: AbortSignal): Command {
     .addOption(new Option('--method <name>', 'the score that a result.tsv holds').choices(SCORE_METHODS));
   const options = z.object({ delta: z.string().optional(), method: z.enum(SCORE_METHODS).optional() });
   return withCommonOptions(command, options, signal, async ({ delta, method }, context, [path = '']) => {
-    const { terminal, directory } = context;
+    const { terminal, directory, wait } = context;
     const outcome = await importIntoStudy(
       directory,
       resolve(path),
-      { deltaName: await chosenDelta(context, delta), method },
+      {
+        deltaName: await chosenDelta(context, delta),
+        method,
+        ...(wait ? { waitMs: Number.POSITIVE_INFINITY } : {}),
+      },
       {
         signal,
         progress: (progress) => terminal.progress(progress),

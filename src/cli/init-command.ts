@@ -1,7 +1,8 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { counted } from '../core/counted.js';
+import { DELTA_TYPES } from '../core/delta-settings.js';
 import { initialiseStudy } from '../study/initialise.js';
 import { withCommonOptions } from './common.js';
 
@@ -11,11 +12,11 @@ export function initCommand(signal: AbortSignal): Command {
     .argument('[dir]', 'folder of the new study')
     .option('--backbone <dir>', 'folder of a Hugging Face T5 (default: found in the folder)')
     .option('--tasks <dir>', 'folder of CrossFit tasks (default: found in the folder)')
-    .option('--delta <type...>', 'adapter, lora, prefix (default: adapter)');
+    .addOption(new Option('--delta <type...>', 'kinds of delta (default: adapter)').choices(DELTA_TYPES));
   const options = z.object({
     backbone: z.string().optional(),
     tasks: z.string().optional(),
-    delta: z.array(z.enum(['adapter', 'lora', 'prefix'])).default(['adapter']),
+    delta: z.array(z.enum(DELTA_TYPES)).default(['adapter']),
   });
   return withCommonOptions(
     command,

@@ -8,10 +8,11 @@ import { readSnapshot } from '../study/snapshot.js';
 import { describeResults, resultsOf } from './results-text.js';
 import {
   chosenDelta,
-  listOf,
+  distinctListOf,
   realNumber,
   runAndTell,
   runJob,
+  shotsNumber,
   text,
   wholeNumber,
   withCommonOptions,
@@ -45,8 +46,8 @@ export function tuneCommand(signal: AbortSignal): Command {
   });
   const command = new Command('tune')
     .description('tune a delta on tasks')
-    .option('--task <name...>', 'tasks by name', listOf(text))
-    .option('--group <name...>', 'all tasks of a group', listOf(text))
+    .option('--task <name...>', 'tasks by name', distinctListOf(text))
+    .option('--group <name...>', 'all tasks of a group', distinctListOf(text))
     .option('--all', 'all tasks of the study')
     .option('--delta <name>', 'delta settings of the study (default: the first)')
     .addOption(
@@ -56,13 +57,11 @@ export function tuneCommand(signal: AbortSignal): Command {
     )
     .option('--from <checkpoint>', "'random' or a checkpoint file", 'random')
     .option('--merge <id>', 'start from a merge of the task')
-    .option('--shots <n|full>', "instead of the study's", (value) =>
-      value === 'full' ? value : wholeNumber(value),
-    )
-    .option('--seeds <n...>', 'one run each', listOf(wholeNumber))
+    .option('--shots <n|full>', "instead of the study's", shotsNumber)
+    .option('--seeds <n...>', 'one run each', distinctListOf(wholeNumber))
     .option('--steps <n>', 'optimizer steps at most', wholeNumber)
-    .option('--learning-rate <x...>', 'tried in turn', listOf(realNumber))
-    .option('--batch-size <n...>', 'tried in turn', listOf(wholeNumber))
+    .option('--learning-rate <x...>', 'tried in turn', distinctListOf(realNumber))
+    .option('--batch-size <n...>', 'tried in turn', distinctListOf(wholeNumber))
     .option('--warmup <n>', 'steps of warm-up', wholeNumber)
     .option('--validate-every <n>', 'steps between validations', wholeNumber)
     .option('--log-every <n>', 'steps between points of the curve', wholeNumber)
@@ -152,15 +151,15 @@ export function scoreCommand(signal: AbortSignal): Command {
     .option(
       '--method <name...>',
       `all, or some of ${SCORE_METHODS.join(', ')} (default: the study's)`,
-      listOf(text),
+      distinctListOf(text),
     )
     .addOption(
       new Option('--granularity <name...>', "model, block or layer (default: the study's)").choices(
         GRANULARITIES,
       ),
     )
-    .option('--target <name...>', "targets (default: the study's)", listOf(text))
-    .option('--source <name...>', "sources (default: the study's)", listOf(text))
+    .option('--target <name...>', "targets (default: the study's)", distinctListOf(text))
+    .option('--source <name...>', "sources (default: the study's)", distinctListOf(text))
     .option('--delta <name>', 'delta settings of the study (default: the first)');
   return withCommonOptions(command, options, signal, async (chosen, context) => {
     const { configuration } = await loadStudy(context.directory);
@@ -210,7 +209,7 @@ export function mergeCommand(signal: AbortSignal): Command {
 export function runCommand(signal: AbortSignal): Command {
   const command = new Command('run')
     .description('the whole study: sources, scores, merges, targets from every initialisation, results')
-    .option('--delta <name...>', 'delta settings of the study (default: all)', listOf(text));
+    .option('--delta <name...>', 'delta settings of the study (default: all)', distinctListOf(text));
   const options = z.object({ delta: z.array(z.string()).optional() });
   return withCommonOptions(command, options, signal, async ({ delta }, context) => {
     const outcome = await runJob(context, { kind: 'run', deltaNames: delta });

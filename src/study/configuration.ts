@@ -80,9 +80,12 @@ const tuningByDelta = z
   .default({})
   .describe("By the name of a delta: settings that replace those of 'tuning'.");
 
+/** Of `deltaloom.json`; a later one is of a later program. */
+export const STUDY_VERSION = 1;
+
 export const studySchema = z.strictObject({
   $schema: z.string().optional(),
-  version: z.literal(1),
+  version: z.literal(STUDY_VERSION),
   name: z.string().min(1).optional(),
   backbone: z.string().min(1).describe('Folder of a Hugging Face T5, relative to this file.'),
   tasks: z

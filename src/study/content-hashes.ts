@@ -1,8 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { sha256File, systemErrorCode, writeFileAtomically } from '../formats/atomic-file.js';
-import { DeltaloomError } from '../core/errors.js';
+import { sha256File, writeFileAtomically } from '../formats/atomic-file.js';
+import { explainReadError } from '../formats/binary-file.js';
 import { cachePath } from './paths.js';
 
 const entrySchema = z.object({
@@ -29,13 +29,15 @@ export class ContentHashes {
 
   constructor(private readonly directory: string) {}
 
-  /** @throws DeltaloomError `file-missing` naming the file */
+  /** @throws DeltaloomError `file-missing`, `file-is-folder` or `file-unreadable` naming the file */
   async of(file: string): Promise<string> {
     const entries = await this.load();
     const before = await statOf(file);
     const known = entries.get(file);
     if (known !== undefined && isSame(known, before)) return known.sha256;
-    const sha256 = await sha256File(file);
+    const sha256 = await sha256File(file).catch((error: unknown) => {
+      throw explainReadError(error, file);
+    });
     if (Date.now() - Math.max(before.mtimeMs, before.ctimeMs) > SETTLED_MS) {
       entries.set(file, { ...before, sha256 });
       this.changed = true;
@@ -85,7 +87,6 @@ async function statOf(file: string): Promise<FileState> {
     const { size, mtimeMs, ctimeMs, ino } = await stat(file);
     return { size, mtimeMs, ctimeMs, inode: ino };
   } catch (error) {
-    if (systemErrorCode(error) !== 'ENOENT' && systemErrorCode(error) !== 'ENOTDIR') throw error;
-    throw new DeltaloomError('file-missing', 'The file does not exist.', { place: { file }, cause: error });
+    throw explainReadError(error, file);
   }
 }

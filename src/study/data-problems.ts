@@ -13,7 +13,7 @@ export type AddProblem = (
   remedy: string,
 ) => void;
 
-/** What the study asks of its tasks' files and they do not have: shots, splits, data seeds. Nothing is read. */
+/** What the study asks of its tasks' files and they do not have: shots, splits, data seeds; and seeds that share their data. Nothing is read. */
 export function dataProblems(
   configuration: StudyConfiguration,
   tasks: readonly TaskEntry[],
@@ -75,6 +75,40 @@ export function dataProblems(
       }
     }
   }
+  for (const [seeds, names] of tasksOfSharedData(targets, tasks)) {
+    const [first = ''] = names;
+    const where = names.length === 1 ? `the task '${first}'` : `${names.length} tasks, '${first}' among them`;
+    add(
+      'warning',
+      'seeds-share-data',
+      ['targets', 'seeds'],
+      `The seeds ${seeds} train on the same files of ${where}: their results differ by the course of training alone, and are averaged as separate samples.`,
+      "Name in 'targets.seeds' those that have files of their own, or add the files.",
+    );
+  }
+}
+
+/** Seeds that read one file, for people ('7 and 13'), with the tasks in which they do: hundreds of tasks are one finding. */
+function tasksOfSharedData(
+  { tasks: names, shots, seeds }: StudyConfiguration['targets'],
+  tasks: readonly TaskEntry[],
+): ReadonlyMap<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const task of tasks) {
+    if (names !== undefined && !names.includes(task.name)) continue;
+    const readers = new Map<number, number[]>();
+    for (const seed of new Set(seeds)) {
+      const chosen = chosenOrRefused(task, shots, { seed, required: false });
+      if (chosen instanceof DeltaloomError) continue;
+      readers.set(chosen.data.seed, [...(readers.get(chosen.data.seed) ?? []), seed]);
+    }
+    for (const sharing of readers.values()) {
+      if (sharing.length === 1) continue;
+      const said = `${sharing.slice(0, -1).join(', ')} and ${sharing.at(-1)}`;
+      found.set(said, [...(found.get(said) ?? []), task.name]);
+    }
+  }
+  return found;
 }
 
 function chosenOrRefused(

@@ -1,4 +1,5 @@
-import { constants, copyFile, mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import type { Dirent } from 'node:fs';
+import { constants, copyFile, mkdir, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { counted } from '../core/counted.js';
 import { DeltaloomError } from '../core/errors.js';
@@ -6,18 +7,21 @@ import { SCORE_METHOD_INFO, type Granularity, type ScoreMethod } from '../core/m
 import { MODEL_PART, compareParts } from '../core/parts.js';
 import { parseReferenceResults, type ReferenceMatrix } from '../core/reference-results.js';
 import type { DeltaTensors } from '../core/tensor.js';
+import { explainReadError } from '../formats/binary-file.js';
 import { listCrossFitTasks } from '../formats/crossfit.js';
 import { readReferenceDeltaCheckpoint } from '../formats/pytorch-checkpoint.js';
 import { readTensors } from '../formats/safetensors.js';
+import { readTextFile } from '../formats/text-file.js';
 import { openBackboneFolder } from '../formats/backbone-folder.js';
 import { deltaShapes } from '../model/deltas/shapes.js';
 import { writeCheckpoint } from './checkpoints.js';
 import { checkDelta } from './compute/check-delta.js';
 import { contentKey } from './content-key.js';
 import type { JobContext, JobOutcome } from './jobs.js';
-import { withStudyLock } from './lock.js';
+import { withStudyLock, type LockOptions } from './lock.js';
 import { checkpointPath, matrixPath, pathOfRunRecord, resolveInStudy } from './paths.js';
-import type { RunRecord } from './records.js';
+import type { Provenance, RunRecord, ScoreCell, ScoreMatrix } from './records.js';
+import { cellIndex, cellPlace } from './scoring/cells.js';
 import { StudySession } from './session.js';
 import { recordId } from './store.js';
 
@@ -25,13 +29,15 @@ export interface ImportOptions {
   readonly deltaName: string;
   /** Needed for a `result.tsv`: the score that it holds. */
   readonly method?: ScoreMethod | undefined;
+  /** How long to wait for another process that works on the study, in milliseconds. */
+  readonly waitMs?: number;
 }
 
 /**
  * Brings in what the reference's code left: a folder of checkpoints (`<task>/checkpoint-best.pt`), a `result.tsv`, or a
  * folder of tasks. Which of them it is, is found out. What is in the study already is left as it is.
  *
- * @throws DeltaloomError `import-unknown`, and of every file that can't be understood
+ * @throws the signal's reason when it aborts; DeltaloomError `import-unknown`, `study-locked`, and of every file that can't be understood
  */
 export async function importIntoStudy(
   directory: string,
@@ -40,43 +46,62 @@ export async function importIntoStudy(
   context: JobContext,
 ): Promise<JobOutcome> {
   const session = await StudySession.open(directory, context);
-  return withStudyLock(directory, 'import', async () => {
-    const kind = await stat(from).catch((cause: unknown) => {
-      throw new DeltaloomError('import-missing', 'There is nothing to import.', {
-        place: { file: from },
-        remedy: 'Name a folder of checkpoints or tasks, or a result.tsv.',
-        cause,
-      });
-    });
-    const results: PartFile[] = kind.isDirectory()
-      ? await partFilesIn(from)
-      : from.endsWith('.tsv')
-        ? [{ part: MODEL_PART, granularity: 'model', file: from }]
-        : [];
-    if (results.length > 0) return importResults(session, results, options);
-    const checkpoints = kind.isFile() ? [from] : await checkpointsIn(from);
-    if (checkpoints.length > 0) return importCheckpoints(session, checkpoints, options);
-    if (kind.isDirectory() && (await listCrossFitTasks(from)).length > 0) return importTasks(session, from);
-    throw new DeltaloomError('import-unknown', 'This holds nothing that can be imported.', {
+  const { signal, log } = context;
+  const lock: LockOptions = {
+    signal,
+    waiting: ({ pid, purpose }) => log(`Waiting for process ${pid} (${purpose}).`),
+    ...(options.waitMs === undefined ? {} : { waitMs: options.waitMs }),
+  };
+  return withStudyLock(directory, 'import', () => importFrom(session, from, options), lock);
+}
+
+async function importFrom(session: StudySession, from: string, options: ImportOptions): Promise<JobOutcome> {
+  const kind = await stat(from).catch((cause: unknown) => {
+    throw new DeltaloomError('import-missing', 'There is nothing to import.', {
       place: { file: from },
-      remedy:
-        'Name a folder with <task>/checkpoint-best.pt, a folder of tasks (NAME/NAME_{shots}_{seed}_{split}.tsv), or a result.tsv.',
+      remedy: 'Name a folder of checkpoints or tasks, or a result.tsv.',
+      cause,
     });
+  });
+  const results: PartFile[] = kind.isDirectory()
+    ? await partFilesIn(from)
+    : from.endsWith('.tsv')
+      ? [{ part: MODEL_PART, granularity: 'model', file: from }]
+      : [];
+  if (results.length > 0) return importResults(session, results, options);
+  const checkpoints = kind.isFile() ? [from] : await checkpointsIn(from);
+  if (checkpoints.length > 0) return importCheckpoints(session, checkpoints, options);
+  if (kind.isDirectory() && (await listCrossFitTasks(from)).length > 0) return importTasks(session, from);
+  throw new DeltaloomError('import-unknown', 'This holds nothing that can be imported.', {
+    place: { file: from },
+    remedy:
+      'Name a folder with <task>/checkpoint-best.pt, a folder of tasks (NAME/NAME_{shots}_{seed}_{split}.tsv), or a result.tsv.',
   });
 }
 
 /** `<task>/checkpoint-best.pt`, else `<task>.pt` or `<task>.safetensors` in the folder itself. */
 async function checkpointsIn(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true });
   const found: string[] = [];
-  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+  for (const entry of await entriesOf(folder)) {
     const path = join(folder, entry.name);
     if (entry.isFile() && /\.(pt|safetensors)$/.test(entry.name)) found.push(path);
     if (!entry.isDirectory()) continue;
-    const best = (await readdir(path)).find((name) => /^checkpoint-best\.(pt|safetensors)$/.test(name));
-    if (best !== undefined) found.push(join(path, best));
+    const best = (await entriesOf(path)).find(({ name }) => /^checkpoint-best\.(pt|safetensors)$/.test(name));
+    if (best !== undefined) found.push(join(path, best.name));
   }
   return found;
+}
+
+/**
+ * What a folder holds, by name.
+ *
+ * @throws DeltaloomError `file-unreadable` naming the folder
+ */
+async function entriesOf(folder: string): Promise<Dirent[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+    throw explainReadError(error, folder);
+  });
+  return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** The folder's name for `checkpoint-best.pt`; else the file's, without the reference's ending. */
@@ -218,7 +243,7 @@ interface PartFile {
 
 /** The files of a folder of block or layer results, in the order of the network. */
 async function partFilesIn(folder: string): Promise<PartFile[]> {
-  const found = (await readdir(folder)).flatMap((name): PartFile[] => {
+  const found = (await entriesOf(folder)).flatMap(({ name }): PartFile[] => {
     const match = PART_FILE.exec(name);
     if (match === null) return [];
     const [, side = '', block = '', layer] = match;
@@ -249,54 +274,124 @@ async function importResults(
       { place: { file: first.file }, remedy: 'Name the method that the files hold.' },
     );
   }
-  const order = session.tasks.map(({ name }) => name);
-  const parts: { part: string; matrix: ReferenceMatrix; sha256: string }[] = [];
+  const parts: PartMatrix[] = [];
   for (const { part, file } of files) {
-    const matrix = parseReferenceResults(await readFile(file, 'utf8'), { file });
+    const { text } = await readTextFile(file);
+    const matrix = parseReferenceResults(text, { file });
     for (const name of [...matrix.targets, ...matrix.sources]) session.task(name);
     parts.push({ part, matrix, sha256: await session.hashes.of(file) });
   }
-  const inStudyOrder = (names: readonly string[]): string[] => order.filter((name) => names.includes(name));
-  const targets = inStudyOrder(parts.flatMap(({ matrix }) => matrix.targets));
-  const sources = inStudyOrder(parts.flatMap(({ matrix }) => matrix.sources));
+  const path = matrixPath(deltaName, method, granularity);
+  const recorded = await session.store.readMatrix(deltaName, method, granularity);
+  const names = parts.map(({ part }) => part);
+  if (recorded !== null && recorded.parts.join('\n') !== names.join('\n')) {
+    throw new DeltaloomError(
+      'import-parts',
+      `The study has scores by ${method} for ${recorded.parts.length} ${granularity}s that are not the ${names.length} given here.`,
+      {
+        place: { file: path },
+        remedy: `Give a folder with the results of the same ${granularity}s, or delete the file to have these alone.`,
+      },
+    );
+  }
+  const here = cellIndex(recorded);
+  const brought = importedCells(parts, method, granularity);
+  const added = brought.filter((cell) => !here.has(cellPlace(cell)));
+  if (added.length > 0) {
+    const base = recorded ?? emptyMatrix(session, { method, granularity, deltaName, parts: names });
+    const provenance = { ...(await session.provenance()), seconds: 0 };
+    const order = session.tasks.map(({ name }) => name);
+    await session.store.writeMatrix(withImported(base, added, provenance, order));
+  }
+  const reused = brought.length - added.length;
+  return {
+    records: [path],
+    computed: added.length,
+    reused,
+    summary: `${counted(added.length, 'score')} by ${method}${granularity === 'model' ? '' : ` per ${granularity}`} imported${reused === 0 ? '' : `, ${reused} here already`}.`,
+  };
+}
+
+interface PartMatrix {
+  readonly part: string;
+  readonly matrix: ReferenceMatrix;
+  readonly sha256: string;
+}
+
+/** A cell for every pair of a target and a source that the files name; null where a part's file has no finite value. */
+function importedCells(
+  parts: readonly PartMatrix[],
+  method: ScoreMethod,
+  granularity: Granularity,
+): Omit<ScoreCell, 'provenance'>[] {
+  const targets = new Set(parts.flatMap(({ matrix }) => matrix.targets));
+  const sources = new Set(parts.flatMap(({ matrix }) => matrix.sources));
   const hashes = parts.map(({ sha256 }) => sha256);
-  const { scores, targets: targetSettings, compatibility } = session.configuration;
-  await session.store.writeMatrix({
+  return [...targets].flatMap((target) =>
+    [...sources].map((source) => ({
+      target,
+      source,
+      key: contentKey({ work: 'import', hashes, method, granularity, target, source }),
+      inputs: { imported: contentKey(hashes).slice(0, 12) },
+      values: parts.map(({ matrix }) => {
+        const row = matrix.values[matrix.targets.indexOf(target)];
+        const value = row?.[matrix.sources.indexOf(source)]?.[0];
+        return value !== undefined && Number.isFinite(value) ? value : null;
+      }),
+    })),
+  );
+}
+
+function emptyMatrix(
+  session: StudySession,
+  of: Pick<ScoreMatrix, 'method' | 'granularity' | 'deltaName' | 'parts'>,
+): ScoreMatrix {
+  const { scores, targets, compatibility } = session.configuration;
+  return {
     format: 'deltaloom/scores',
     version: 1,
-    method,
-    methodVersion: SCORE_METHOD_INFO[method].version,
-    granularity,
-    direction: SCORE_METHOD_INFO[method].direction,
+    ...of,
+    methodVersion: SCORE_METHOD_INFO[of.method].version,
+    direction: SCORE_METHOD_INFO[of.method].direction,
     compatibility,
-    deltaName,
-    delta: session.delta(deltaName),
+    delta: session.delta(of.deltaName),
+    targets: [],
+    sources: [],
+    probe: { split: scores.probe.split, shots: targets.shots, examples: null },
+    cells: [],
+    provenances: [],
+  };
+}
+
+/** The matrix with cells that it lacks: its own are untouched, those of tasks that left the study included. */
+function withImported(
+  matrix: ScoreMatrix,
+  added: readonly Omit<ScoreCell, 'provenance'>[],
+  provenance: Provenance,
+  order: readonly string[],
+): ScoreMatrix {
+  const cells = [
+    ...matrix.cells,
+    ...added.map((cell) => ({ ...cell, provenance: matrix.provenances.length })),
+  ];
+  const places = new Map(cells.map((cell) => [cellPlace(cell), cell]));
+  const targets = inOrder(order, [...matrix.targets, ...added.map(({ target }) => target)]);
+  const sources = inOrder(order, [...matrix.sources, ...added.map(({ source }) => source)]);
+  return {
+    ...matrix,
     targets,
     sources,
-    parts: parts.map(({ part }) => part),
-    probe: { split: scores.probe.split, shots: targetSettings.shots, examples: null },
     cells: targets.flatMap((target) =>
-      sources.map((source) => ({
-        target,
-        source,
-        key: contentKey({ work: 'import', hashes, method, granularity, target, source }),
-        inputs: { imported: contentKey(hashes).slice(0, 12) },
-        values: parts.map(({ matrix }) => {
-          const row = matrix.values[matrix.targets.indexOf(target)];
-          const value = row?.[matrix.sources.indexOf(source)]?.[0];
-          return value !== undefined && Number.isFinite(value) ? value : null;
-        }),
-        provenance: 0,
-      })),
+      sources.flatMap((source) => places.get(cellPlace({ target, source })) ?? []),
     ),
-    provenances: [{ ...(await session.provenance()), seconds: 0 }],
-  });
-  return {
-    records: [matrixPath(deltaName, method, granularity)],
-    computed: targets.length * sources.length,
-    reused: 0,
-    summary: `${targets.length} x ${sources.length} scores by ${method}${granularity === 'model' ? '' : ` per ${granularity}`} imported.`,
+    provenances: [...matrix.provenances, provenance],
   };
+}
+
+/** Each name once: those of the study in its order, then the others. */
+function inOrder(order: readonly string[], names: readonly string[]): string[] {
+  const once = new Set(names);
+  return [...order.filter((name) => once.has(name)), ...[...once].filter((name) => !order.includes(name))];
 }
 
 async function importTasks(session: StudySession, from: string): Promise<JobOutcome> {

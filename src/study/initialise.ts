@@ -67,6 +67,7 @@ export async function initialiseStudy(
         'A task is a folder NAME with files NAME_{shots}_{seed}_{train,dev,test}.tsv. Name their folder with --tasks.',
     });
   }
+  const shots = fewestShots(tasks);
   const configuration = {
     $schema: `./${SCHEMA_FILE}`,
     version: 1,
@@ -74,8 +75,8 @@ export async function initialiseStudy(
     tasks: written(directory, tasksFolder),
     deltas: Object.fromEntries(options.deltas.map((type) => [type, { type }])),
     targets: {
-      shots: fewestShots(tasks),
-      seeds: options.seed === undefined ? dataSeeds(tasks) : [options.seed],
+      shots,
+      seeds: options.seed === undefined ? dataSeeds(tasks, shots) : [options.seed],
     },
   };
   await writeFileAtomically(join(directory, SCHEMA_FILE), json(studyJsonSchema()));
@@ -99,9 +100,10 @@ function fewestShots(tasks: readonly CrossFitTask[]): number | 'full' {
   return numbers.length === 0 ? 'full' : Math.min(...numbers);
 }
 
-/** Five seeds at most: those of the data. */
-function dataSeeds(tasks: readonly CrossFitTask[]): number[] {
-  const seeds = new Set(tasks.flatMap(({ samplings }) => samplings.map(({ seed }) => seed)));
+/** Five seeds at most: those of the files for `shots`. Any other would read the first of these files once more. */
+function dataSeeds(tasks: readonly CrossFitTask[], shots: number | 'full'): number[] {
+  const samplings = tasks.flatMap((task) => task.samplings.filter((sampling) => sampling.shots === shots));
+  const seeds = new Set(samplings.map(({ seed }) => seed));
   return [...seeds].sort((a, b) => a - b).slice(0, 5);
 }
 

@@ -24,7 +24,7 @@ export const jobRequestSchema = z.discriminatedUnion('kind', [
     role: z.enum(['source', 'target']),
     initialisation: initialisationRequest,
     /** Overrides of the study's settings. */
-    shots: z.union([z.number(), z.literal('full')]).optional(),
+    shots: z.union([z.int().min(1), z.literal('full')]).optional(),
     seeds: z.array(z.number()).optional(),
     steps: z.number().optional(),
     learningRates: z.array(z.number()).optional(),

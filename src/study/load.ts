@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { DeltaloomError } from '../core/errors.js';
 import { readTextFile } from '../formats/text-file.js';
-import { studySchema, type StudyConfiguration } from './configuration.js';
+import { STUDY_VERSION, studySchema, type StudyConfiguration } from './configuration.js';
 import { JsonSyntaxError, parseJsonWithPositions, type JsonPositions } from './json-positions.js';
 import { STUDY_FILE } from './paths.js';
 import type { StudyProblem } from './snapshot.js';
@@ -42,6 +42,8 @@ export async function readStudyFile(directory: string): Promise<StudyFile> {
   return checkStudyText(text);
 }
 
+const laterVersion = z.object({ version: z.int().gt(STUDY_VERSION) });
+
 /** The same on a text in memory. */
 export function checkStudyText(text: string): StudyFile {
   let positions: JsonPositions;
@@ -54,6 +56,18 @@ export function checkStudyText(text: string): StudyFile {
       message: `${error.message} (column ${error.column}).`,
       remedy: 'Mend the JSON.',
       line: error.line,
+    });
+  }
+  const later = laterVersion.safeParse(positions.value);
+  if (later.success) {
+    // What else it holds may mean something there: it is not judged.
+    const path = ['version'];
+    return refused({
+      code: 'study-of-later-version',
+      message: `The study was written for a later Deltaloom: it has version ${later.data.version}, and this one knows version ${STUDY_VERSION}.`,
+      remedy: 'Update Deltaloom.',
+      line: positions.lineOf(path),
+      path,
     });
   }
   const parsed = studySchema.safeParse(positions.value);

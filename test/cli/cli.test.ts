@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,8 +8,9 @@ import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeProgress } from '../../src/cli/terminal.js';
 import { shellWord } from '../../src/study/shell-word.js';
+import { readSnapshot } from '../../src/study/snapshot.js';
 import { compareKilledRuns, runCli } from '../support/killed-runs.js';
-import { writeTinyStudy } from '../support/tiny-study.js';
+import { TINY_TUNING, writeTinyStudy } from '../support/tiny-study.js';
 
 // The program as people run it, bundled like scripts/build.mjs does. Inside the repository: it finds its native module there.
 const bundle = fileURLToPath(new URL('../../.cache/test-cli/cli.mjs', import.meta.url));
@@ -76,6 +79,12 @@ describe('the command line', { timeout: 300_000 }, () => {
     const rate = await deltaloom('tune', '--study', study, '--all', '--learning-rate', '0', ...work);
     expect(rate).toMatchObject({ code: 1, stdout: '' });
     expect(rate.stderr).toMatch(/^deltaloom: The tuning setting 'learningRates' can't be 0: .+\n$/);
+    const unknown = await deltaloom('tune', '--taks', 'copy', '--json');
+    expect(unknown).toMatchObject({
+      code: 1,
+      stderr: "deltaloom: Unknown option '--taks'. Did you mean --task?\n",
+    });
+    expect(JSON.parse(unknown.stdout)).toMatchObject({ error: { code: 'command-line-invalid' } });
     const json = await deltaloom('weights', '--study', study, '--target', 'copy', '--json');
     expect(json.code).toBe(1);
     expect(JSON.parse(json.stdout)).toMatchObject({ error: { code: 'score-missing' } });
@@ -134,6 +143,24 @@ describe('the command line', { timeout: 300_000 }, () => {
     expect(JSON.parse(again.stdout)).toMatchObject({ computed: 0 });
     const results = await deltaloom('results', '--study', study, '--json');
     expect((JSON.parse(results.stdout) as { tasks: unknown[] }[])[0]?.tasks).toHaveLength(3);
+  });
+
+  it('stops like that when nobody reads any more what it says', async () => {
+    const unheard = join(root, 'unheard');
+    await writeTinyStudy(unheard, {
+      configuration: { sources: { tuning: { ...TINY_TUNING, steps: 100_000, validateEvery: 100_000 } } },
+    });
+    const args = [bundle, 'tune', '--study', unheard, '--task', 'copy', ...work];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const ended = once(child, 'close');
+    // Long before the program can say anything.
+    child.stdout.destroy();
+    child.stderr.destroy();
+    expect(await ended).toEqual([141, null]);
+    const { runs } = await readSnapshot(unheard);
+    expect(runs.map(({ status }) => status)).toEqual(['cancelled']);
+    const status = await deltaloom('status', '--study', unheard, '--json');
+    expect(JSON.parse(status.stdout)).toMatchObject({ holder: null });
   });
 
   it('killed at random moments it ends with the same bytes', async () => {

@@ -1,9 +1,10 @@
-import { mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sha256File } from '../../src/formats/atomic-file.js';
 import { ContentHashes } from '../../src/study/content-hashes.js';
+import { withoutPrivileges } from '../support/without-privileges.js';
 
 let folder: string;
 let file: string;
@@ -44,4 +45,26 @@ it('remembers nothing of a file that was written just now', async () => {
   await hashes.of(file);
   await hashes.save();
   await expect(readFile(join(folder, '.deltaloom', 'cache', 'hashes.json'))).rejects.toThrow();
+});
+
+describe.skipIf(process.platform === 'win32')('a file that may not be read', () => {
+  const unreadable = { code: 'file-unreadable', remedy: 'Change its permissions.' };
+
+  it('is named, with what to do', async () => {
+    await chmod(folder, 0o755);
+    await chmod(file, 0o000);
+    const hash = withoutPrivileges(() => new ContentHashes(folder).of(file));
+    await expect(hash).rejects.toMatchObject({ ...unreadable, place: { file } });
+  });
+
+  it('is named where its folder is closed too', async () => {
+    await chmod(folder, 0o000);
+    const hash = withoutPrivileges(() => new ContentHashes(folder).of(file));
+    await expect(hash).rejects.toMatchObject({ ...unreadable, place: { file } });
+    await chmod(folder, 0o755);
+  });
+});
+
+it('a folder is no file to hash', async () => {
+  await expect(new ContentHashes(folder).of(folder)).rejects.toMatchObject({ code: 'file-is-folder' });
 });

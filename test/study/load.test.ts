@@ -53,6 +53,30 @@ describe('deltaloom.json', () => {
     expect(problems).toMatchObject([{ code: 'study-property-missing', path: ['backbone'] }]);
   });
 
+  it('of a later version is not guessed at: nothing else in it is judged', () => {
+    const { configuration, problems } = checkStudyText(
+      '{"backbone": "b", "tasks": "t",\n "version": 2, "colour": "blue"}',
+    );
+    expect(configuration).toBeNull();
+    expect(problems).toEqual([
+      {
+        severity: 'error',
+        code: 'study-of-later-version',
+        message:
+          'The study was written for a later Deltaloom: it has version 2, and this one knows version 1.',
+        remedy: 'Update Deltaloom.',
+        file: 'deltaloom.json',
+        line: 2,
+        path: ['version'],
+      },
+    ]);
+  });
+
+  it.each(['0', '1.5', '"1"', '"2"', 'null'])('has no version %s', (version) => {
+    const { problems } = checkStudyText(`{"version": ${version}, "backbone": "b", "tasks": "t"}`);
+    expect(problems).toMatchObject([{ code: 'study-property-invalid', path: ['version'] }]);
+  });
+
   it.each([
     ['{\n  "version": 1,\n}', 3],
     ['{\n  "version" 1 }', 2],
