@@ -80,10 +80,10 @@ export function resultsCommand(signal: AbortSignal): Command {
     .description('tasks x initialisations: mean and deviation over seeds, gain over random and average')
     .addOption(new Option('--split <split>', 'which examples').choices(['dev', 'test']).default('test'));
   const options = z.object({ split: z.enum(['dev', 'test']) });
-  return withCommonOptions(command, options, signal, async ({ split }, { directory, terminal }) => {
+  return withCommonOptions(command, options, signal, async ({ split }, { directory, terminal, seed }) => {
     await loadStudy(directory);
     const snapshot = await readSnapshot(directory);
-    const tables = resultsOf(snapshot, split);
+    const tables = resultsOf(snapshot, split, seed);
     terminal.result(
       tables.length === 0
         ? 'No results yet: tune targets (deltaloom run, or deltaloom tune --role target --test).'

@@ -1,15 +1,22 @@
 import { collectResults, type ResultsTable } from '../core/results.js';
+import { withSeed } from '../study/configuration.js';
 import type { StudySnapshot } from '../study/snapshot.js';
 import { targetResults } from '../study/target-results.js';
 import { alignColumns } from './terminal.js';
 
-/** The results tables of a study, one per delta and number of shots. */
-export function resultsOf({ runs, tasks }: StudySnapshot, split: 'dev' | 'test'): ResultsTable[] {
-  return collectResults(
-    targetResults(runs),
-    tasks.map(({ name }) => name),
-    split,
-  );
+/**
+ * The results tables of a study, one per delta and number of shots.
+ *
+ * @param seed instead of the study's own seeds: what was run with it is then what is asked for
+ */
+export function resultsOf(
+  { configuration, tasks, ...records }: StudySnapshot,
+  split: 'dev' | 'test',
+  seed?: number,
+): ResultsTable[] {
+  const names = tasks.map(({ name }) => name);
+  const asked = configuration === null ? null : withSeed(configuration, seed);
+  return collectResults(targetResults({ ...records, configuration: asked }, names), names, split);
 }
 
 const percent = (value: number): string => (value * 100).toFixed(1);

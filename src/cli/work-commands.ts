@@ -214,7 +214,7 @@ export function runCommand(signal: AbortSignal): Command {
   const options = z.object({ delta: z.array(z.string()).optional() });
   return withCommonOptions(command, options, signal, async ({ delta }, context) => {
     const outcome = await runJob(context, { kind: 'run', deltaNames: delta });
-    const results = resultsOf(await readSnapshot(context.directory), 'test');
+    const results = resultsOf(await readSnapshot(context.directory), 'test', context.seed);
     context.terminal.result([outcome.summary, ...results.map(describeResults)].join('\n\n'), {
       ...outcome,
       results,

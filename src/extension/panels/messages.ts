@@ -63,6 +63,10 @@ const run = z.object({
   test: z.number().nullable(),
   steps: z.number(),
   checkpoint: z.string().nullable(),
+  /** How the tuning of a target stands among those of its cell in the tables; null for other runs. */
+  standing: z
+    .object({ settings: z.number(), asked: z.union([z.literal(0), z.literal(1), z.literal(2)]) })
+    .nullable(),
   provenance,
 });
 export type RunView = z.infer<typeof run>;

@@ -36,11 +36,9 @@ ${body}
 `;
 }
 
-function resultsSection({ runs, tasks }: StudySnapshot): Html | null {
-  const tables = collectResults(
-    targetResults(runs),
-    tasks.map(({ name }) => name),
-  );
+function resultsSection(snapshot: StudySnapshot): Html | null {
+  const names = snapshot.tasks.map(({ name }) => name);
+  const tables = collectResults(targetResults(snapshot, names), names);
   if (tables.length === 0) return null;
   return html`<section>
     <h2>Results</h2>
