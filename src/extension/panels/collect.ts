@@ -89,6 +89,7 @@ function summary(
   configuration: RecordedStudy['configuration'],
   view: (provenance: Provenance) => ProvenanceView,
 ): MatrixSummary {
+  const named = configuration?.sources.tasks;
   return {
     id: matrixId(matrix),
     file: matrixPath(matrix.deltaName, matrix.method, matrix.granularity),
@@ -99,6 +100,7 @@ function summary(
     compatibility: matrix.compatibility,
     targets: matrix.targets,
     sources: matrix.sources,
+    merged: matrix.sources.filter((task) => named?.includes(task) ?? true),
     parts: matrix.parts,
     filled: matrix.cells.length,
     temperature: temperatureOf(matrix, configuration),

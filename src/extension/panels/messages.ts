@@ -39,6 +39,8 @@ const matrixSummary = z.object({
   compatibility: z.enum(['default', 'reference']),
   targets: z.array(z.string()),
   sources: z.array(z.string()),
+  /** The sources that the study merges: others are on record, and take no part in weights. */
+  merged: z.array(z.string()),
   parts: z.array(z.string()),
   /** Cells on record. */
   filled: z.number(),
