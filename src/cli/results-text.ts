@@ -19,6 +19,20 @@ export function resultsOf(
   return collectResults(targetResults({ ...records, configuration: asked }, names), names, split);
 }
 
+/**
+ * The tables in words, and where there are none what else there is.
+ *
+ * @param seed as of {@link resultsOf}
+ */
+export function resultsInWords(snapshot: StudySnapshot, split: 'dev' | 'test', seed?: number): string {
+  const tables = resultsOf(snapshot, split, seed);
+  if (tables.length > 0) return tables.map(describeResults).join('\n\n');
+  const other = split === 'test' ? 'dev' : 'test';
+  return resultsOf(snapshot, other, seed).length > 0
+    ? `Nothing was measured on ${split}, but there are results on ${other}: deltaloom results --split ${other}.`
+    : 'No results yet: tune targets (deltaloom run, or deltaloom tune --role target --test).';
+}
+
 const percent = (value: number): string => (value * 100).toFixed(1);
 const gain = (value: number | null): string =>
   value === null ? '-' : `${value >= 0 ? '+' : ''}${percent(value)}`;

@@ -214,6 +214,11 @@ describe('a whole study', { timeout: 300_000 }, () => {
     expect(found.map(({ code }) => code)).toEqual(
       expect.arrayContaining(['task-without-dev', 'task-without-test']),
     );
+    // What `results` shows of it.
+    expect(found.find(({ code }) => code === 'task-without-test')).toMatchObject({
+      message: "The task 'copy' has no test file: it has no results on test, only on dev.",
+      remedy: expect.stringContaining('deltaloom results --split dev') as string,
+    });
     for (const { message } of found.filter(({ code }) => code.startsWith('task-without'))) {
       expect(message).toMatch(/'copy'/);
     }
