@@ -1,11 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
+import { DeltaloomError } from '../core/errors.js';
 import type { Standing } from '../core/results.js';
 import { metricNameOf } from './catalogue.js';
 import { tuningOf, type StudyConfiguration } from './configuration.js';
 import { canonicalJson } from './content-key.js';
+import { mergeAsRecorded } from './merge-choices.js';
+import { chooseWeights } from './merging/index.js';
 import { mergeRecordPath, pathOfRunRecord, runRecordPath } from './paths.js';
-import type { Initialisation, MergeRecord, RunRecord } from './records.js';
-import { temperatureOf } from './temperatures.js';
+import type { Initialisation, MergeRecord, RunRecord, ScoreMatrix } from './records.js';
+import { configuredTemperatures, temperatureOf } from './temperatures.js';
 
 /**
  * Which of the targets on record are those that the configuration asks for. Tables are drawn in the extension host, so this
@@ -18,6 +21,7 @@ export interface ResultRecords {
   readonly configuration: StudyConfiguration | null;
   readonly runs: readonly RunRecord[];
   readonly merges: readonly MergeRecord[];
+  readonly matrices: readonly ScoreMatrix[];
 }
 
 /**
@@ -25,11 +29,11 @@ export interface ResultRecords {
  * @returns how a target's run stands among those of its cell
  */
 export function standings(
-  { configuration, runs, merges }: ResultRecords,
+  { configuration, ...records }: ResultRecords,
   tasks: readonly string[],
 ): (run: RunRecord) => Standing {
   const numbers = new Map<string, number>();
-  const asked = configuration === null ? null : new AskedFor(configuration, runs, merges, tasks);
+  const asked = configuration === null ? null : new AskedFor(configuration, records, tasks);
   return (run) => {
     const settings = settingsOf(run);
     const number = numbers.get(settings) ?? numbers.size;
@@ -46,20 +50,27 @@ function settingsOf({ delta, tuning, initialisation, inputs, results }: RunRecor
 class AskedFor {
   private readonly runs: ReadonlyMap<string, RunRecord>;
   private readonly merges: ReadonlyMap<string, MergeRecord>;
+  private readonly matrices: readonly ScoreMatrix[];
   private readonly sourceTasks: readonly string[];
+  /** How many merges on record would be called the same in a table. */
+  private readonly namesakes = new Map<string, number>();
   private readonly known = new Map<string, boolean>();
   /** By delta: tasks that have a source as it is asked for. */
   private readonly tuned = new Map<string, ReadonlySet<string>>();
 
   constructor(
     private readonly configuration: StudyConfiguration,
-    runs: readonly RunRecord[],
-    merges: readonly MergeRecord[],
+    { runs, merges, matrices }: Omit<ResultRecords, 'configuration'>,
     tasks: readonly string[],
   ) {
+    this.matrices = matrices;
     this.runs = new Map(runs.map((run) => [pathOfRunRecord(run), run]));
     this.merges = new Map(merges.map((merge) => [mergeRecordPath(merge.target, merge.id), merge]));
     this.sourceTasks = configuration.sources.tasks ?? tasks;
+    for (const merge of merges) {
+      const name = nameOf(merge);
+      this.namesakes.set(name, (this.namesakes.get(name) ?? 0) + 1);
+    }
   }
 
   /** Another number of shots is another table, and says nothing against a run. */
@@ -100,7 +111,7 @@ class AskedFor {
         return false;
       }
     }
-    if (!this.hasSources(merge)) return false;
+    if (!this.hasSources(merge) || !this.hasWeights(merge)) return false;
     return sources.every(({ task, id, sha256 }) => {
       if (score !== 'performance' || label === 'best-source') {
         return this.source(runRecordPath(task, id), sha256);
@@ -125,6 +136,41 @@ class AskedFor {
     );
     const weighed = new Set(sources.map(({ task }) => task));
     return weighed.size === wanted.length && wanted.every((task) => weighed.has(task));
+  }
+
+  /**
+   * Whether the scores on record give a merge's weights: they depend on what no record of a merge says, the probe for one.
+   * Asked only where that decides between several merges; scores that are missing decide nothing.
+   */
+  private hasWeights(merge: MergeRecord): boolean {
+    const { score, target, deltaName, label, sources, weights } = merge;
+    if (score === null || (this.namesakes.get(nameOf(merge)) ?? 0) < 2) return true;
+    const matrix = this.matrices.find(
+      ({ deltaName: own, method, granularity }) =>
+        own === deltaName && method === score && granularity === merge.granularity,
+    );
+    if (matrix === undefined) return true;
+    try {
+      const chosen = chooseWeights({
+        target,
+        by: mergeAsRecorded(merge),
+        compatibility: this.configuration.compatibility,
+        sources: label === 'best-source' ? [...this.tunedTasks(deltaName)] : sources.map(({ task }) => task),
+        groups: this.configuration.groups,
+        temperatures: configuredTemperatures(this.configuration, deltaName),
+        matrix: { ...matrix, cells: matrix.cells.filter((cell) => cell.target === target) },
+      });
+      const now = chosen.weights.map((row) => row.weights);
+      return (
+        isDeepStrictEqual(
+          chosen.sources,
+          sources.map(({ task }) => task),
+        ) && weights.every((row, i) => row.every((weight, j) => Math.abs(weight - (now[i]?.[j] ?? 0)) < 1e-6))
+      );
+    } catch (error) {
+      if (error instanceof DeltaloomError) return true;
+      throw error;
+    }
   }
 
   private tunedTasks(deltaName: string): ReadonlySet<string> {
@@ -174,4 +220,8 @@ class AskedFor {
     this.known.set(path, known);
     return known;
   }
+}
+
+function nameOf({ target, deltaName, label }: MergeRecord): string {
+  return JSON.stringify([target, deltaName, label]);
 }

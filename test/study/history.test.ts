@@ -195,7 +195,7 @@ describe('unusual repositories', () => {
   });
 });
 
-const NOTHING = { configuration: null, runs: [], merges: [] };
+const NOTHING = { configuration: null, runs: [], merges: [], matrices: [] };
 
 describe('commit results', () => {
   it('proposes a message that says what changed, with the mean gain', async () => {

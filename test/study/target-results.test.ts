@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { collectResults } from '../../src/core/results.js';
 import { studySchema, tuningSchema } from '../../src/study/configuration.js';
-import type { MergeRecord, RunRecord } from '../../src/study/records.js';
+import type { MergeRecord, RunRecord, ScoreMatrix } from '../../src/study/records.js';
 import type { ResultRecords } from '../../src/study/standings.js';
 import { targetResults } from '../../src/study/target-results.js';
+import { ADAPTER } from '../support/example-study.js';
 import { aRun } from './records-for-tests.js';
 
 const TASKS = ['boolq', 'other', 'third'];
@@ -77,6 +78,7 @@ function cell(runs: readonly RunRecord[], study: Partial<ResultRecords> = {}): R
   const records = {
     configuration: configured(),
     merges: [],
+    matrices: [],
     ...study,
     runs: [...runs, ...(study.runs ?? sources)],
   };
@@ -169,6 +171,43 @@ describe('the results of a study', () => {
     ).toEqual({
       13: 0.6,
     });
+  });
+
+  it('are those of the merge that the scores on record give', () => {
+    const scored = (other: number, third: number): ScoreMatrix => ({
+      format: 'deltaloom/scores',
+      version: 1,
+      method: 'loss',
+      methodVersion: 1,
+      granularity: 'model',
+      direction: 'lower',
+      compatibility: 'default',
+      deltaName: 'adapter',
+      delta: ADAPTER,
+      targets: ['boolq'],
+      sources: ['other', 'third'],
+      parts: ['model'],
+      probe: { split: 'dev', shots: 16, examples: null },
+      cells: Object.entries({ other, third }).map(([task, value]) => ({
+        target: 'boolq',
+        source: task,
+        key: sha(''),
+        values: [value],
+        provenance: 0,
+      })),
+      provenances: [],
+    });
+    const even = merge('loss', 'even');
+    const first = merge('loss', 'first', { weights: [[1, 0]] });
+    const merges = [even, first];
+    const runs = [target(0.6, from(even)), target(0.2, from(first))];
+    expect(cell(runs, { merges, matrices: [scored(1, 1)] })).toEqual({ 13: 0.6 });
+    expect(cell(runs, { merges, matrices: [scored(1, 90)] })).toEqual({ 13: 0.2 });
+    const best = even.sources.slice(0, 1);
+    const byFirst = merge('best-source', 'by-first', { score: 'loss', sources: best, weights: [[1]] });
+    const byLast = { ...byFirst, id: 'by-last', sources: even.sources.slice(1) };
+    const study = { merges: [byFirst, byLast], matrices: [scored(1, 90)] };
+    expect(cell([target(0.6, from(byFirst)), target(0.2, from(byLast))], study)).toEqual({ 13: 0.6 });
   });
 
   it('follow the steps of the copies that a merge by performance averages', () => {
