@@ -13,7 +13,7 @@ import { studyStatus } from '../study/status.js';
 import { studyWeights } from '../study/study-weights.js';
 import { chosenDelta, withCommonOptions } from './common.js';
 import { addMergeChoice, mergeChoiceOf, mergeChoiceSchema } from './merge-choice.js';
-import { describeResults, resultsOf } from './results-text.js';
+import { resultsInWords, resultsOf } from './results-text.js';
 import { describeStatus } from './status-text.js';
 import { alignColumns } from './terminal.js';
 
@@ -80,16 +80,10 @@ export function resultsCommand(signal: AbortSignal): Command {
     .description('tasks x initialisations: mean and deviation over seeds, gain over random and average')
     .addOption(new Option('--split <split>', 'which examples').choices(['dev', 'test']).default('test'));
   const options = z.object({ split: z.enum(['dev', 'test']) });
-  return withCommonOptions(command, options, signal, async ({ split }, { directory, terminal }) => {
+  return withCommonOptions(command, options, signal, async ({ split }, { directory, terminal, seed }) => {
     await loadStudy(directory);
     const snapshot = await readSnapshot(directory);
-    const tables = resultsOf(snapshot, split);
-    terminal.result(
-      tables.length === 0
-        ? 'No results yet: tune targets (deltaloom run, or deltaloom tune --role target --test).'
-        : tables.map(describeResults).join('\n\n'),
-      tables,
-    );
+    terminal.result(resultsInWords(snapshot, split, seed), resultsOf(snapshot, split, seed));
   });
 }
 

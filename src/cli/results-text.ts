@@ -1,15 +1,36 @@
 import { collectResults, type ResultsTable } from '../core/results.js';
+import { withSeed } from '../study/configuration.js';
 import type { StudySnapshot } from '../study/snapshot.js';
 import { targetResults } from '../study/target-results.js';
 import { alignColumns } from './terminal.js';
 
-/** The results tables of a study, one per delta and number of shots. */
-export function resultsOf({ runs, tasks }: StudySnapshot, split: 'dev' | 'test'): ResultsTable[] {
-  return collectResults(
-    targetResults(runs),
-    tasks.map(({ name }) => name),
-    split,
-  );
+/**
+ * The results tables of a study, one per delta and number of shots.
+ *
+ * @param seed instead of the study's own seeds: what was run with it is then what is asked for
+ */
+export function resultsOf(
+  { configuration, tasks, ...records }: StudySnapshot,
+  split: 'dev' | 'test',
+  seed?: number,
+): ResultsTable[] {
+  const names = tasks.map(({ name }) => name);
+  const asked = configuration === null ? null : withSeed(configuration, seed);
+  return collectResults(targetResults({ ...records, configuration: asked }, names), names, split);
+}
+
+/**
+ * The tables in words, and where there are none what else there is.
+ *
+ * @param seed as of {@link resultsOf}
+ */
+export function resultsInWords(snapshot: StudySnapshot, split: 'dev' | 'test', seed?: number): string {
+  const tables = resultsOf(snapshot, split, seed);
+  if (tables.length > 0) return tables.map(describeResults).join('\n\n');
+  const other = split === 'test' ? 'dev' : 'test';
+  return resultsOf(snapshot, other, seed).length > 0
+    ? `Nothing was measured on ${split}, but there are results on ${other}: deltaloom results --split ${other}.`
+    : 'No results yet: tune targets (deltaloom run, or deltaloom tune --role target --test).';
 }
 
 const percent = (value: number): string => (value * 100).toFixed(1);

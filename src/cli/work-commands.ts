@@ -5,7 +5,7 @@ import { GRANULARITIES, SCORE_METHODS, type ScoreMethod } from '../core/methods.
 import { readCatalogue } from '../study/catalogue.js';
 import { loadStudy } from '../study/load.js';
 import { readSnapshot } from '../study/snapshot.js';
-import { describeResults, resultsOf } from './results-text.js';
+import { resultsInWords, resultsOf } from './results-text.js';
 import {
   chosenDelta,
   distinctListOf,
@@ -213,10 +213,11 @@ export function runCommand(signal: AbortSignal): Command {
   const options = z.object({ delta: z.array(z.string()).optional() });
   return withCommonOptions(command, options, signal, async ({ delta }, context) => {
     const outcome = await runJob(context, { kind: 'run', deltaNames: delta });
-    const results = resultsOf(await readSnapshot(context.directory), 'test');
-    context.terminal.result([outcome.summary, ...results.map(describeResults)].join('\n\n'), {
+    const snapshot = await readSnapshot(context.directory);
+    const results = resultsInWords(snapshot, 'test', context.seed);
+    context.terminal.result(`${outcome.summary}\n\n${results}`, {
       ...outcome,
-      results,
+      results: resultsOf(snapshot, 'test', context.seed),
     });
   });
 }

@@ -3,8 +3,16 @@ import { mean, standardDeviation, winCounts } from './statistics.js';
 
 /** From single target runs to the table of the paper: tasks x initialisations over seeds. Pure. */
 
+/** Where a result stands among those of the same cell: of several settings only one is shown. */
+export interface Standing {
+  /** Numbers what a result was got with, but for its seed: results of different numbers are never averaged. */
+  readonly settings: number;
+  /** 2: what the study's configuration asks for now; 1: so, but for the seed; 0: anything else. */
+  readonly asked: 0 | 1 | 2;
+}
+
 /** What the table needs of a target's run. */
-export interface TargetResult {
+export interface TargetResult extends Standing {
   readonly task: string;
   readonly deltaName: string;
   readonly shots: number | 'full';
@@ -61,9 +69,26 @@ const AVERAGE = 'average';
 export const LEADING_COLUMNS: readonly string[] = [RANDOM, ...BASELINES];
 
 /**
- * One table per delta and number of shots, in order of appearance. Runs whose split was not measured are left out; a seed
- * that occurs twice counts once, the later run.
+ * Which results of one cell count: those that the study asks for now; where there are none, those of the newest settings, so
+ * that an older study still shows what it has. A seed that occurs twice counts once, the later run.
  *
+ * @param results of one task, initialisation, delta and number of shots, oldest first
+ */
+export function resultsThatCount<Result extends Standing & { readonly seed: number }>(
+  results: readonly Result[],
+): Result[] {
+  const asked = Math.max(...results.map((result) => result.asked));
+  const best = results.filter((result) => result.asked === asked);
+  const newest = best.at(-1)?.settings;
+  const ofOne = best.filter(({ settings }) => settings === newest);
+  return [...new Map(ofOne.map((result) => [result.seed, result])).values()];
+}
+
+/**
+ * One table per delta and number of shots, in order of appearance. Runs whose split was not measured are left out; of the
+ * others those count that {@link resultsThatCount} chooses for each cell.
+ *
+ * @param results oldest first, at least within each cell
  * @param taskOrder the study's; tasks outside it come last
  */
 export function collectResults(
@@ -75,7 +100,14 @@ export function collectResults(
     const value = result[split];
     return value === null ? [] : [{ ...result, value }];
   });
-  const groups = groupBy(measured, ({ deltaName, shots }) => `${deltaName} ${shots}`);
+  const cells = groupBy(measured, ({ deltaName, shots, task, initialisation }) =>
+    JSON.stringify([deltaName, shots, task, initialisation]),
+  );
+  const counting = new Set([...cells.values()].flatMap((cell) => resultsThatCount(cell)));
+  const groups = groupBy(
+    measured.filter((result) => counting.has(result)),
+    ({ deltaName, shots }) => `${deltaName} ${shots}`,
+  );
   return [...groups.values()].flatMap((runs) => {
     const [first] = runs;
     return first === undefined ? [] : [collectTable(runs, first, taskOrder, split)];
@@ -128,9 +160,8 @@ function collectTable(
 
 function collectRow(runs: readonly Measured[], initialisations: readonly string[]): (ResultCell | null)[] {
   const bySeed = initialisations.map((initialisation) => {
-    const values = new Map<number, number>();
-    for (const run of runs) if (run.initialisation === initialisation) values.set(run.seed, run.value);
-    return [...values].sort(([a], [b]) => a - b);
+    const own = runs.filter((run) => run.initialisation === initialisation);
+    return own.map(({ seed, value }) => [seed, value] as const).sort(([a], [b]) => a - b);
   });
   const means = bySeed.map((entries) =>
     entries.length === 0 ? null : mean(entries.map(([, value]) => value)),

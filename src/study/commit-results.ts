@@ -15,6 +15,7 @@ import {
   type ScoreMatrix,
 } from './records.js';
 import { obstacleToCommit, openRepository, type RepositoryState } from './repository.js';
+import type { ResultRecords } from './standings.js';
 import { targetResults } from './target-results.js';
 
 /** More tasks or methods than these are counted in a message's first line. */
@@ -33,12 +34,12 @@ export interface CommitProposal {
 /**
  * Looks at what changed in the records since the last commit and words a message for it.
  *
- * @param runs the study's present run records, for the mean gain
+ * @param study its present records and configuration, for the mean gain
  * @throws DeltaloomError `git-operation-in-progress`, `nothing-to-commit`, and as `openRepository` does
  */
 export async function proposeCommit(
   studyDirectory: string,
-  runs: readonly RunRecord[],
+  study: ResultRecords,
   taskOrder: readonly string[],
 ): Promise<CommitProposal> {
   const { git, state } = await openRepository(studyDirectory);
@@ -53,7 +54,7 @@ export async function proposeCommit(
     changes,
     weights: await uncommittedWeights(git, state),
     subject: words.length === 0 ? `Record ${counted(changes.length, 'change')}` : words.join('; '),
-    body: gains(runs, changes, taskOrder),
+    body: gains(study, changes, taskOrder),
   };
 }
 
@@ -246,16 +247,12 @@ async function jsonOf(reading: Promise<string>): Promise<unknown> {
 }
 
 /** Mean gains over random of the tables that the commit changes. */
-function gains(
-  runs: readonly RunRecord[],
-  changes: readonly RecordChange[],
-  taskOrder: readonly string[],
-): string {
-  const changed = runs.filter((run) =>
+function gains(study: ResultRecords, changes: readonly RecordChange[], taskOrder: readonly string[]): string {
+  const changed = study.runs.filter((run) =>
     changes.some(({ path: file }) => file.endsWith(`/${run.task}/${run.id}.json`)),
   );
   const touched = new Set(changed.map(({ deltaName, shots }) => `${deltaName} ${shots}`));
-  return collectResults(targetResults(runs), taskOrder)
+  return collectResults(targetResults(study, taskOrder), taskOrder)
     .filter(({ deltaName, shots }) => touched.has(`${deltaName} ${shots}`))
     .flatMap((table) => {
       const lines = table.columns.flatMap(({ initialisation, gainOverRandom, tasks }) =>

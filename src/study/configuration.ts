@@ -197,3 +197,10 @@ export function tuningOf(
   const named = Object.entries(given ?? {}).filter(([, value]) => value !== undefined);
   return { ...tuning, ...Object.fromEntries(named) };
 }
+
+/** @param seed instead of the study's own seeds of sources and targets; undefined: those */
+export function withSeed(configuration: StudyConfiguration, seed: number | undefined): StudyConfiguration {
+  if (seed === undefined) return configuration;
+  const { sources, targets } = configuration;
+  return { ...configuration, sources: { ...sources, seed }, targets: { ...targets, seeds: [seed] } };
+}

@@ -57,8 +57,8 @@ export function dataProblems(
             'warning',
             'task-without-test',
             ['tasks'],
-            `The task '${task.name}' has no test file: its results are those on dev.`,
-            `Add ${missing('test')}.`,
+            `The task '${task.name}' has no test file: it has no results on test, only on dev.`,
+            `Add ${missing('test')}, or look at dev (deltaloom results --split dev).`,
           );
         }
         // Scores read the files of the first seed.

@@ -1,5 +1,6 @@
 import { counted } from '../core/counted.js';
 import { DeltaloomError } from '../core/errors.js';
+import type { ScoreMethod } from '../core/methods.js';
 import { sourceTasks, targetTasks } from './catalogue.js';
 import type { JobOutcome } from './jobs.js';
 import { mergeChoices, methodsInUse, type MergeBy } from './merge-choices.js';
@@ -25,6 +26,8 @@ const NO_MERGE = new Set([
 ]);
 /** What ends one tuning and leaves the others to be done. */
 const ONE_TUNING = new Set(['tuning-diverged']);
+/** What keeps one target from being scored by one method: its own delta or a copy of a source diverged. */
+const ONE_ROW = new Set(['tuning-diverged', 'target-without-delta']);
 
 /**
  * The whole study for one or more deltas: sources, few-shot targets from random initialisation, scores, merges by every
@@ -148,15 +151,50 @@ class StudyRun {
     }
   }
 
+  /** By the sources that there are: of the others is noted already why there are none. */
   private async score(deltaName: string): Promise<void> {
+    const { configuration, tasks } = this.session;
+    const methods = methodsInUse(configuration);
+    const found = await new SourceFinder(this.session).findAll(sourceTasks(configuration, tasks), deltaName);
+    if (methods.length === 0 || found.length === 0) return;
+    const targets = targetTasks(configuration, tasks);
+    await this.scoreRows(
+      deltaName,
+      methods,
+      targets,
+      found.map(({ task }) => task),
+    );
+  }
+
+  /** All at once; where that fails, in ever smaller parts, so that what can be scored is. */
+  private async scoreRows(
+    deltaName: string,
+    methods: readonly ScoreMethod[],
+    targets: readonly string[],
+    sources: readonly string[],
+  ): Promise<void> {
     const { granularities } = this.session.configuration.scores;
-    const wanted = methodsInUse(this.session.configuration);
-    if (wanted.length === 0) return;
-    const outcome = await scoreMatrices(this.session, { deltaName, methods: wanted, granularities });
-    this.counts.cells += outcome.computed;
-    this.counts.reused += outcome.reused;
-    for (const { method, granularity } of requestedMatrices(wanted, granularities)) {
-      this.records.push(matrixPath(deltaName, method, granularity));
+    const work = async () => {
+      const request = { deltaName, methods, granularities, targets, sources };
+      const outcome = await scoreMatrices(this.session, request);
+      this.counts.cells += outcome.computed;
+      this.counts.reused += outcome.reused;
+      for (const { method, granularity } of requestedMatrices(methods, granularities)) {
+        const path = matrixPath(deltaName, method, granularity);
+        if (!this.records.includes(path)) this.records.push(path);
+      }
+    };
+    const parts = partsOfRows(methods, targets);
+    if (parts.length < 2) {
+      const label = `${deltaName}: scoring ${targets.join(', ')} by ${methods.join(', ')}`;
+      await this.attempt(ONE_ROW, label, work);
+      return;
+    }
+    try {
+      await work();
+    } catch (error) {
+      if (!isOneOf(error, ONE_ROW)) throw error;
+      for (const part of parts) await this.scoreRows(deltaName, part.methods, part.targets, sources);
     }
   }
 
@@ -197,11 +235,24 @@ class StudyRun {
     try {
       await work();
     } catch (error) {
-      if (!(error instanceof DeltaloomError) || !passedOver.has(error.code)) throw error;
+      if (!isOneOf(error, passedOver)) throw error;
       this.session.context.log(`${label}: ${error.line}`);
       if (!error.code.includes('group')) this.failures.push(`${label}: ${error.line}`);
     }
   }
+}
+
+function isOneOf(error: unknown, codes: ReadonlySet<string>): error is DeltaloomError {
+  return error instanceof DeltaloomError && codes.has(error.code);
+}
+
+/** Parts that fail apart from each other: by target, then by method. One part: there is nothing to take apart. */
+function partsOfRows(
+  methods: readonly ScoreMethod[],
+  targets: readonly string[],
+): { methods: readonly ScoreMethod[]; targets: readonly string[] }[] {
+  if (targets.length > 1) return targets.map((target) => ({ methods, targets: [target] }));
+  return methods.map((method) => ({ methods: [method], targets }));
 }
 
 function nameOfChoice(by: MergeBy): string {

@@ -2,7 +2,7 @@ import type { DeltaTensors } from '../core/tensor.js';
 import { readCatalogue } from './catalogue.js';
 import { readCheckpoint } from './checkpoints.js';
 import type { Backbone, Model } from './compute/contract.js';
-import type { StudyConfiguration } from './configuration.js';
+import { withSeed, type StudyConfiguration } from './configuration.js';
 import type { JobContext } from './jobs.js';
 import { loadStudy } from './load.js';
 import { borrowModel } from './open-models.js';
@@ -29,11 +29,7 @@ export class StudySession extends StudyFiles {
    * @throws DeltaloomError of a study that can't be read
    */
   static async open(directory: string, context: JobContext, seed?: number): Promise<StudySession> {
-    const { configuration: own } = await loadStudy(directory);
-    const configuration =
-      seed === undefined
-        ? own
-        : { ...own, sources: { ...own.sources, seed }, targets: { ...own.targets, seeds: [seed] } };
+    const configuration = withSeed((await loadStudy(directory)).configuration, seed);
     return new StudySession(directory, configuration, await readCatalogue(directory, configuration), context);
   }
 

@@ -21,11 +21,13 @@ export async function studyWeights(
   const wanted = matrixOf(request.by);
   const matrix =
     wanted === null ? null : await store.readMatrix(request.deltaName, wanted.method, wanted.granularity);
+  const sources = sourceTasks(configuration, tasks);
   return chooseWeights({
     target: request.target,
     by: request.by,
     compatibility: configuration.compatibility,
-    sources: matrix?.sources ?? sourceTasks(configuration, tasks),
+    // A matrix may hold columns that the study does not merge (any more), and lack some that were never scored.
+    sources: matrix?.sources.filter((task) => sources.includes(task)) ?? sources,
     groups: configuration.groups,
     temperatures: configuredTemperatures(configuration, request.deltaName),
     matrix,

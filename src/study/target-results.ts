@@ -1,5 +1,6 @@
 import type { TargetResult } from '../core/results.js';
 import type { Initialisation, RunRecord } from './records.js';
+import { standings, type ResultRecords } from './standings.js';
 
 /** What names an initialisation in tables: `random`, a merge's label, `from <task>` for a single checkpoint, `none`. */
 export function initialisationLabel(initialisation: Initialisation): string {
@@ -14,10 +15,20 @@ export function initialisationLabel(initialisation: Initialisation): string {
   }
 }
 
-/** The finished few-shot runs as rows for `collectResults`, oldest first: of two runs of a seed the later counts. */
-export function targetResults(runs: readonly RunRecord[]): TargetResult[] {
-  return runs
-    .filter(({ kind, role, status }) => kind === 'tune' && role === 'target' && status === 'done')
+/** A few-shot tuning, whatever came of it: what results tables are made of. */
+export function isTargetTuning({ kind, role }: Pick<RunRecord, 'kind' | 'role'>): boolean {
+  return kind === 'tune' && role === 'target';
+}
+
+/**
+ * The finished few-shot runs as rows for `collectResults`, oldest first, each with how it stands to what is asked for.
+ *
+ * @param tasks the study's, by name
+ */
+export function targetResults(study: ResultRecords, tasks: readonly string[]): TargetResult[] {
+  const standing = standings(study, tasks);
+  return study.runs
+    .filter((run) => isTargetTuning(run) && run.status === 'done')
     .sort((a, b) => a.provenance.time.localeCompare(b.provenance.time))
     .map((run) => ({
       task: run.task,
@@ -28,5 +39,6 @@ export function targetResults(runs: readonly RunRecord[]): TargetResult[] {
       metric: run.results.metric,
       dev: run.results.dev,
       test: run.results.test,
+      ...standing(run),
     }));
 }

@@ -3,7 +3,18 @@ import type { TargetResult } from '../../src/core/results.js';
 import { collectResults } from '../../src/core/results.js';
 
 function result(task: string, initialisation: string, seed: number, test: number | null): TargetResult {
-  return { task, initialisation, seed, test, dev: 0.1, metric: 'ACC', deltaName: 'adapter', shots: 16 };
+  const standing = { settings: 0, asked: 2 } as const;
+  return {
+    task,
+    initialisation,
+    seed,
+    test,
+    dev: 0.1,
+    metric: 'ACC',
+    deltaName: 'adapter',
+    shots: 16,
+    ...standing,
+  };
 }
 
 describe('collectResults', () => {
@@ -52,6 +63,40 @@ describe('collectResults', () => {
   it('keeps deltas and shots apart', () => {
     const other = { ...result('a', 'random', 1, 0.2), shots: 64 as const };
     expect(collectResults([...results, other], ['a', 'b']).map(({ shots }) => shots)).toEqual([16, 64]);
+  });
+
+  describe('of several settings in one cell', () => {
+    const cellOf = (...own: readonly TargetResult[]) => collectResults(own, ['a'])[0]?.cells[0]?.[0];
+    const asked = (seed: number, test: number) => ({ ...result('a', 'loss', seed, test), settings: 1 });
+    const other = (seed: number, test: number) =>
+      ({ ...result('a', 'loss', seed, test), settings: 2, asked: 0 }) as const;
+
+    it('shows those that are asked for, whatever was run last', () => {
+      expect(cellOf(asked(1, 0.6), other(1, 0.2))?.values).toEqual([0.6]);
+      expect(cellOf(other(1, 0.2), asked(1, 0.6))?.values).toEqual([0.6]);
+    });
+
+    it('never averages two of them over seeds', () => {
+      expect(cellOf(asked(1, 0.6), other(2, 0.2))).toMatchObject({ seeds: [1], values: [0.6] });
+      const oneSeed = { ...other(1, 0.3), settings: 3 };
+      expect(cellOf(other(1, 0.2), other(2, 0.4), oneSeed)).toMatchObject({ seeds: [1], values: [0.3] });
+    });
+
+    it('leaves out seeds that are not asked for, unless there are no others', () => {
+      const old = { ...asked(9, 0.1), asked: 1 as const };
+      expect(cellOf(asked(1, 0.6), old)?.seeds).toEqual([1]);
+      expect(cellOf(old, other(1, 0.2))?.seeds).toEqual([9]);
+    });
+
+    it('shows the newest where none is asked for', () => {
+      expect(cellOf({ ...other(1, 0.9), settings: 3 }, other(1, 0.2), other(2, 0.4))?.values).toEqual([
+        0.2, 0.4,
+      ]);
+    });
+
+    it('looks at what was measured on the split only', () => {
+      expect(cellOf(other(1, 0.2), { ...asked(1, 0), test: null })?.values).toEqual([0.2]);
+    });
   });
 
   it('is empty without runs', () => {

@@ -49,6 +49,12 @@ describe('choices of a merge', () => {
     expect(typed?.detail).toMatch(/\d\.\d effective sources$/);
   });
 
+  it('previews the sources that the study merges', () => {
+    const configuration = { ...CONFIGURATION, sources: { ...CONFIGURATION.sources, tasks: ['hotels'] } };
+    const row = findScoreRow({ ...snapshot, configuration }, 'loss', 'movies', 'adapter');
+    expect(row?.row.map(({ task }) => task)).toEqual(['hotels']);
+  });
+
   it('takes no temperature but a positive number', () => {
     for (const text of ['', ' ', '0', '-1', 'abc', 'NaN', '1e999']) {
       expect(typedTemperature(text, lossRow(), 'movies')).toBeUndefined();

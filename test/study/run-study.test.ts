@@ -237,6 +237,11 @@ describe('a whole study', { timeout: 300_000 }, () => {
     expect(found.map(({ code }) => code)).toEqual(
       expect.arrayContaining(['task-without-dev', 'task-without-test']),
     );
+    // What `results` shows of it.
+    expect(found.find(({ code }) => code === 'task-without-test')).toMatchObject({
+      message: "The task 'copy' has no test file: it has no results on test, only on dev.",
+      remedy: expect.stringContaining('deltaloom results --split dev') as string,
+    });
     for (const { message } of found.filter(({ code }) => code.startsWith('task-without'))) {
       expect(message).toMatch(/'copy'/);
     }
@@ -273,5 +278,80 @@ describe('a whole study', { timeout: 300_000 }, () => {
     expect((await readSnapshot(diverging)).runs).toMatchObject([
       { status: 'failed', error: { code: 'tuning-diverged' }, checkpoint: null },
     ]);
+  });
+
+  describe('of which a piece diverges', () => {
+    const hopeless = { learningRates: [3e38] };
+    async function changed(name: string, changes: Record<string, unknown>): Promise<string> {
+      const directory = join(root, name);
+      await copyInputs(study, directory);
+      const file = join(directory, 'deltaloom.json');
+      const configuration = JSON.parse(await readFile(file, 'utf8')) as Record<string, object>;
+      const merged = Object.entries(changes).map(([key, value]) => [
+        key,
+        { ...configuration[key], ...(value as object) },
+      ]);
+      await writeFile(file, JSON.stringify({ ...configuration, ...Object.fromEntries(merged) }));
+      return directory;
+    }
+    const targetsFrom = async (directory: string, deltaName: string) =>
+      [
+        ...new Set(
+          (await readSnapshot(directory)).runs.flatMap(({ deltaName: own, role, status, initialisation }) =>
+            own === deltaName && role === 'target' && status === 'done'
+              ? [initialisation.kind === 'merge' ? initialisation.label : initialisation.kind]
+              : [],
+          ),
+        ),
+      ].sort();
+
+    it('goes on with the next delta when all sources of one did, and names the divergence', async () => {
+      const directory = await changed('diverging-delta', {
+        deltas: { big: { type: 'adapter', size: 3 }, adapter: { type: 'adapter', size: 2 } },
+        sources: { tuningByDelta: { big: hopeless } },
+      });
+      const error = await execute(directory, { kind: 'run', deltaNames: ['big', 'adapter'] }).catch(
+        (reason: unknown) => reason,
+      );
+      expect(error).toMatchObject({ code: 'run-incomplete' });
+      expect(String(error)).toMatch(/big: sources 1\/3: .*is not finite/);
+      expect(await targetsFrom(directory, 'big')).toEqual(['random']);
+      expect(await targetsFrom(directory, 'adapter')).toEqual([
+        'average',
+        'best-source',
+        'group',
+        'loss',
+        'random',
+        'weight-cosine',
+      ]);
+    });
+
+    it('scores and merges the sources that there are', async () => {
+      const directory = await changed('diverging-source', {
+        sources: { tuningByDelta: { adapter: hopeless } },
+      });
+      // Tuned with other settings, which serve as long as there are no better ones.
+      const tasks = ['copy', 'last letter'];
+      await execute(directory, { ...TUNE_COPY, tasks, learningRates: [0.02] });
+      await expect(execute(directory, { kind: 'run' })).rejects.toMatchObject({ code: 'run-incomplete' });
+      const { matrices, merges } = await readSnapshot(directory);
+      const loss = matrices.find(({ method }) => method === 'loss');
+      expect(loss?.cells.map(({ source }) => source)).toEqual([...tasks, ...tasks, ...tasks]);
+      const average = merges.find(({ label, target }) => label === 'average' && target === "it's");
+      expect(average?.sources.map(({ task }) => task)).toEqual(tasks);
+      expect(await targetsFrom(directory, 'adapter')).toContain('loss');
+    });
+
+    it('scores by what needs no few-shot delta where a target has none', async () => {
+      const directory = await changed('diverging-target', {
+        targets: { tuningByDelta: { adapter: hopeless } },
+      });
+      const error = await execute(directory, { kind: 'run' }).catch((reason: unknown) => reason);
+      expect(error).toMatchObject({ code: 'run-incomplete' });
+      const { matrices, merges } = await readSnapshot(directory);
+      expect(matrices.map(({ method, cells }) => [method, cells.length])).toEqual([['loss', 9]]);
+      expect(merges.map(({ label }) => label)).toContain('loss');
+      expect(merges.map(({ label }) => label)).not.toContain('weight-cosine');
+    });
   });
 });

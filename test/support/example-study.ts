@@ -133,6 +133,8 @@ export function exampleRun(options: {
   const seed = options.seed ?? 42;
   const shots = role === 'source' ? 'full' : 16;
   const key = sha(`${task}.${role}.${initialisation}.${seed}`);
+  // All seeds start from one merge.
+  const start = sha(`${task}.${initialisation}`);
   const id = `adapter-${shots}-${seed}-${initialisation}-${key.slice(0, 8)}`;
   const steps = Array.from({ length: 6 }, (_, i) => 10 * (i + 1));
   return runRecordSchema.parse({
@@ -150,11 +152,11 @@ export function exampleRun(options: {
     seed,
     initialisation:
       initialisation === 'random'
-        ? { kind: 'random', seed }
-        : { kind: 'merge', id: `merge-${key.slice(0, 8)}`, label: initialisation, sha256: key },
+        ? { kind: 'random', seed: 42 }
+        : { kind: 'merge', id: `merge-${start.slice(0, 8)}`, label: initialisation, sha256: start },
     tuning: studySchema.shape.targets.unwrap().shape.tuning.parse({}),
     chosen: { learningRate: 5e-4, batchSize: 8 },
-    inputs: { backbone: key, data: {}, initial: null },
+    inputs: { backbone: sha('backbone'), data: {}, initial: null },
     status: 'done',
     checkpoint: { path: `.deltaloom/checkpoints/${task}/${id}.safetensors`, sha256: key, bytes: 1000 },
     curve: {

@@ -66,6 +66,23 @@ describe('results', () => {
     expect(writeTable(shown.model, 'markdown')).toMatch(/\| \*{0,2}\+\d/);
   });
 
+  it('names behind a cell only the runs that are in it', () => {
+    const [first] = view.runs.filter(({ role }) => role === 'target');
+    if (first === undefined) throw new Error('no target');
+    const other: RunView = {
+      ...first,
+      id: 'other',
+      seed: 7,
+      standing: { settings: 1000, asked: 0 },
+      provenance: { ...first.provenance, time: '2020-01-01T00:00:00.000Z' },
+    };
+    const [both] = tablesOf({ ...view, runs: [...view.runs, other] }, 'test');
+    if (both === undefined) throw new Error('no results');
+    expect(both).toEqual(table);
+    const { runs } = resultsModel(both, null, [...view.runs, other], arrangement, []);
+    expect(runs).toEqual(model().runs);
+  });
+
   it('shows the difference of two versions', () => {
     const [other] = tablesOf(viewOf(exampleStudy({ tasks: 6, methods: ['loss', 'el2n'], seed: 9 })), 'test');
     const shown = model({}, other ?? null);

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { spearman } from '../../src/core/statistics.js';
 import { tablesOf } from '../../webview/models/results.js';
 import { compareMethods, correlationTable, methodsTable } from '../../webview/models/method-comparison.js';
+import { heatmapModel } from '../../webview/models/heatmap.js';
 import {
   isFailure,
   SLIDER_STEPS,
@@ -40,6 +41,24 @@ describe('averaging weights of a target', () => {
     expect(rows).toHaveLength(7);
     expect(rows.reduce((sum, { weight }) => sum + weight, 0)).toBeCloseTo(1, 12);
     expect(rows.some(({ source }) => source === 'compare_00')).toBe(false);
+  });
+
+  it('weighs only what the study merges, whatever else is on record', () => {
+    const [target = '', first, second] = study.tasks;
+    const configuration = { ...(study.configuration as object), sources: { tasks: [first, second] } };
+    const sheet = sheetOf({ ...study, configuration });
+    const model = weightsModel(sheet, target, options);
+    if (isFailure(model)) throw new Error(model.message);
+    expect(model.summary.sources).toEqual([first, second]);
+    const { columns, weights } = heatmapModel(sheet, null, {
+      part: 0,
+      order: 'study',
+      groups: study.groups,
+      colour: 'weight',
+      temperature: options.temperature,
+    });
+    const shown = columns.filter((_, j) => !Number.isNaN(weights[j] ?? Number.NaN));
+    expect(shown).toEqual([first, second]);
   });
 
   it('warns of collapse to one source and to uniform, and of nothing between', () => {

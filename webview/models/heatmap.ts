@@ -67,6 +67,7 @@ export function heatmapModel(
 ): HeatmapModel {
   const { summary } = sheet;
   const { targets, sources, direction } = summary;
+  const merged = new Set(summary.merged);
   const plain = partValues(sheet, options.part);
   const row = (i: number) =>
     Array.from({ length: sources.length }, (_, j) => known(plain[i * sources.length + j]));
@@ -85,7 +86,7 @@ export function heatmapModel(
     const rank = new Map(others.map((j, k) => [j, ranked[k] ?? Number.NaN]));
     const weights = weightsOf(
       target,
-      sources.map((task, j) => ({ task, value: scored[j] ?? null })),
+      sources.flatMap((task, j) => (merged.has(task) ? [{ task, value: scored[j] ?? null }] : [])),
       direction,
       options.temperature,
     );

@@ -1,4 +1,10 @@
-import { collectResults, type ResultsTable, type ResultCell } from '../../src/core/results.js';
+import {
+  collectResults,
+  resultsThatCount,
+  type ResultCell,
+  type ResultsTable,
+  type Standing,
+} from '../../src/core/results.js';
 import type { Arrangement, RunView, StudyView } from '../../src/extension/panels/messages.js';
 import { PAGE_STRINGS } from '../strings.js';
 import { initialisationTitle, startRank } from './runs.js';
@@ -8,15 +14,10 @@ import type { TableModel } from './table.js';
 
 export function tablesOf(study: StudyView, split: 'test' | 'dev'): ResultsTable[] {
   return collectResults(
-    study.runs
-      .filter(({ kind, role, status }) => kind === 'tune' && role === 'target' && status === 'done')
-      // Columns come in order of appearance: methods in the catalogue's, of equal ones the later run counts.
-      .sort(
-        (a, b) =>
-          startRank(a.initialisation) - startRank(b.initialisation) ||
-          a.provenance.time.localeCompare(b.provenance.time),
-      )
-      .map(({ task, deltaName, shots, initialisation, seed, metric, dev, test }) => ({
+    finishedTargets(study.runs)
+      // Columns come in order of appearance: methods in the catalogue's.
+      .sort((a, b) => startRank(a.initialisation) - startRank(b.initialisation))
+      .map(({ task, deltaName, shots, initialisation, seed, metric, dev, test, settings, asked }) => ({
         task,
         deltaName,
         shots,
@@ -25,10 +26,19 @@ export function tablesOf(study: StudyView, split: 'test' | 'dev'): ResultsTable[
         metric,
         dev,
         test,
+        settings,
+        asked,
       })),
     study.tasks,
     split,
   );
+}
+
+/** The runs that tables are made of, oldest first. */
+function finishedTargets(runs: readonly RunView[]): (RunView & Standing)[] {
+  return runs
+    .flatMap((run) => (run.standing === null || run.status !== 'done' ? [] : [{ ...run, ...run.standing }]))
+    .sort((a, b) => a.provenance.time.localeCompare(b.provenance.time));
 }
 
 export function tableKey({ deltaName, shots }: { deltaName: string; shots: number | 'full' }): string {
@@ -105,6 +115,9 @@ export function resultsModel(
       best: before === null && column.best,
     };
   });
+  const finished = finishedTargets(runs).filter(
+    (run) => run.deltaName === table.deltaName && run.shots === table.shots && run[split] !== null,
+  );
   const metric = new Map(table.tasks.map(({ name, metric: named }) => [name, named]));
   return {
     table,
@@ -133,15 +146,8 @@ export function resultsModel(
     },
     runs: tasks.map((task) =>
       initialisations.map((initialisation) =>
-        runs.filter(
-          (run) =>
-            run.task === task &&
-            run.initialisation === initialisation &&
-            run.deltaName === table.deltaName &&
-            run.shots === table.shots &&
-            run.role === 'target' &&
-            run.kind === 'tune' &&
-            run.status === 'done',
+        resultsThatCount(
+          finished.filter((run) => run.task === task && run.initialisation === initialisation),
         ),
       ),
     ),

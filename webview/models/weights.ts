@@ -121,17 +121,18 @@ export function sliderTemperature(position: number, { low, high }: { low: number
   return Number((low * (high / low) ** (position / SLIDER_STEPS)).toPrecision(4));
 }
 
-/** A target's scores by source, its own included; null when the target was not scored. */
+/** A target's scores by source that is merged, its own included; null when the target was not scored. */
 export function scoredRow(
   sheet: ScoreSheet,
   target: string,
   part: number,
 ): { task: string; value: number | null }[] | null {
-  const { targets, sources, parts } = sheet.summary;
+  const { targets, sources, merged, parts } = sheet.summary;
   const i = targets.indexOf(target);
   if (i < 0) return null;
-  return sources.map((task, j) => {
-    const value = sheet.values.values[(i * sources.length + j) * parts.length + part] ?? Number.NaN;
+  return merged.map((task) => {
+    const place = i * sources.length + sources.indexOf(task);
+    const value = sheet.values.values[place * parts.length + part] ?? Number.NaN;
     return { task, value: Number.isFinite(value) ? value : null };
   });
 }

@@ -28,7 +28,7 @@ export interface ScoreRow {
   readonly row: readonly { readonly task: string; readonly value: number | null }[];
 }
 
-/** One value per source: the whole-model scores of a target, limited to some sources if given. */
+/** One value per source: the whole-model scores of a target, limited to some sources if given, else to those of the study. */
 export function findScoreRow(
   snapshot: StudySnapshot,
   method: ScoreMethod,
@@ -41,9 +41,10 @@ export function findScoreRow(
       candidate.method === method && candidate.deltaName === deltaName && candidate.granularity === 'model',
   );
   if (matrix === undefined) return undefined;
+  const wanted = sources ?? snapshot.configuration?.sources.tasks;
   const row = matrix.cells
     .filter(({ target: of, source }) => of === target && source !== target)
-    .filter(({ source }) => sources === undefined || sources.includes(source))
+    .filter(({ source }) => wanted === undefined || wanted.includes(source))
     .map(({ source, values }) => ({ task: source, value: values[0] ?? null }));
   const complete = sources === undefined ? row.length > 0 : row.length === sources.length;
   return complete ? { method, matrix, row } : undefined;

@@ -2,7 +2,8 @@ import { weightDirection } from '../../core/averaging-weights.js';
 import type { RecordCommit, RecordedStudy } from '../../study/history.js';
 import { matrixPath } from '../../study/paths.js';
 import type { Provenance, RunRecord, ScoreMatrix } from '../../study/records.js';
-import { initialisationLabel } from '../../study/target-results.js';
+import { standings } from '../../study/standings.js';
+import { initialisationLabel, isTargetTuning } from '../../study/target-results.js';
 import { temperatureOf } from '../../study/temperatures.js';
 import type {
   CurveView,
@@ -26,6 +27,7 @@ export interface StudyToShow extends RecordedStudy {
 
 export function collectStudy(study: StudyToShow, authors: ReadonlyMap<string, RecordCommit>): StudyView {
   const view = (provenance: Provenance) => provenanceView(provenance, authors);
+  const standing = standings(study, study.tasks);
   return {
     directory: study.directory,
     name: study.name,
@@ -38,7 +40,7 @@ export function collectStudy(study: StudyToShow, authors: ReadonlyMap<string, Re
       ...study.runs.map(({ deltaName }) => deltaName),
     ]),
     matrices: study.matrices.map((matrix) => summary(matrix, study.configuration, view)),
-    runs: study.runs.map((run) => runView(run, view)),
+    runs: study.runs.map((run) => runView(run, isTargetTuning(run) ? standing(run) : null, view)),
     problems: study.problems.map(({ message }) => message),
   };
 }
@@ -87,6 +89,7 @@ function summary(
   configuration: RecordedStudy['configuration'],
   view: (provenance: Provenance) => ProvenanceView,
 ): MatrixSummary {
+  const named = configuration?.sources.tasks;
   return {
     id: matrixId(matrix),
     file: matrixPath(matrix.deltaName, matrix.method, matrix.granularity),
@@ -97,6 +100,7 @@ function summary(
     compatibility: matrix.compatibility,
     targets: matrix.targets,
     sources: matrix.sources,
+    merged: matrix.sources.filter((task) => named?.includes(task) ?? true),
     parts: matrix.parts,
     filled: matrix.cells.length,
     temperature: temperatureOf(matrix, configuration),
@@ -104,7 +108,11 @@ function summary(
   };
 }
 
-function runView(run: RunRecord, view: (provenance: Provenance) => ProvenanceView): RunView {
+function runView(
+  run: RunRecord,
+  standing: RunView['standing'],
+  view: (provenance: Provenance) => ProvenanceView,
+): RunView {
   return {
     id: run.id,
     kind: run.kind,
@@ -120,6 +128,7 @@ function runView(run: RunRecord, view: (provenance: Provenance) => ProvenanceVie
     test: run.results.test,
     steps: run.results.steps,
     checkpoint: run.checkpoint?.path ?? null,
+    standing,
     provenance: view(run.provenance),
   };
 }

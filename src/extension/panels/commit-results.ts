@@ -15,11 +15,10 @@ export async function commitStudyResults(study: Study, services: Services): Prom
       remedy: 'Trust the workspace first.',
     });
   }
-  const { runs, tasks } = study.snapshot;
   const proposal = await proposeCommit(
     study.directory,
-    runs,
-    tasks.map(({ name }) => name),
+    study.snapshot,
+    study.snapshot.tasks.map(({ name }) => name),
   );
   const { includeWeights } = readSettings(study.uri);
   const weights = includeWeights ? proposal.weights.length : 0;

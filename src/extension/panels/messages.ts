@@ -39,6 +39,8 @@ const matrixSummary = z.object({
   compatibility: z.enum(['default', 'reference']),
   targets: z.array(z.string()),
   sources: z.array(z.string()),
+  /** The sources that the study merges: others are on record, and take no part in weights. */
+  merged: z.array(z.string()),
   parts: z.array(z.string()),
   /** Cells on record. */
   filled: z.number(),
@@ -63,6 +65,10 @@ const run = z.object({
   test: z.number().nullable(),
   steps: z.number(),
   checkpoint: z.string().nullable(),
+  /** How the tuning of a target stands among those of its cell in the tables; null for other runs. */
+  standing: z
+    .object({ settings: z.number(), asked: z.union([z.literal(0), z.literal(1), z.literal(2)]) })
+    .nullable(),
   provenance,
 });
 export type RunView = z.infer<typeof run>;

@@ -2,6 +2,7 @@ import { averagingWeights, weightDirection } from '../../core/averaging-weights.
 import { DeltaloomError } from '../../core/errors.js';
 import { GRANULARITIES, SCORE_METHOD_INFO, SCORE_METHODS } from '../../core/methods.js';
 import { collectResults, type ResultsTable } from '../../core/results.js';
+import { sourceTasks } from '../catalogue.js';
 import type { Provenance, ScoreMatrix } from '../records.js';
 import type { StudySnapshot } from '../snapshot.js';
 import { initialisationLabel, targetResults } from '../target-results.js';
@@ -36,11 +37,9 @@ ${body}
 `;
 }
 
-function resultsSection({ runs, tasks }: StudySnapshot): Html | null {
-  const tables = collectResults(
-    targetResults(runs),
-    tasks.map(({ name }) => name),
-  );
+function resultsSection(snapshot: StudySnapshot): Html | null {
+  const names = snapshot.tasks.map(({ name }) => name);
+  const tables = collectResults(targetResults(snapshot, names), names);
   if (tables.length === 0) return null;
   return html`<section>
     <h2>Results</h2>
@@ -154,11 +153,14 @@ function matrixSection(matrix: ScoreMatrix, snapshot: StudySnapshot): Html {
   </section>`;
 }
 
-function weightsTable(matrix: ScoreMatrix, { configuration }: StudySnapshot): Html {
+function weightsTable(matrix: ScoreMatrix, { configuration, tasks }: StudySnapshot): Html {
   const { method, compatibility } = matrix;
   const temperature = temperatureOf(matrix, configuration);
+  // A matrix may hold columns that the study does not merge (any more).
+  const merged = configuration === null ? matrix.sources : sourceTasks(configuration, tasks);
+  const sources = matrix.sources.filter((task) => merged.includes(task));
   const rows = matrix.targets.map((target) => {
-    const row = matrix.sources.flatMap((task) => {
+    const row = sources.flatMap((task) => {
       const cell = matrix.cells.find((candidate) => candidate.target === target && candidate.source === task);
       return cell === undefined ? [] : [{ task, value: cell.values[0] ?? null }];
     });

@@ -56,9 +56,14 @@ export interface ScoringRequest {
   /** Cells asked for: every one of these targets with every one of these sources. */
   readonly targets: readonly ScoredTarget[];
   readonly sources: readonly ScoredDelta[];
-  /** Rows and columns of the whole matrix, in the study's order; hold at least the names asked for. */
+  /** The study's rows and columns in its order; hold at least the names asked for. */
   readonly rows: readonly string[];
   readonly columns: readonly string[];
+  /**
+   * The tasks there are, those outside `rows` and `columns` too: what is on record for one of them stays, what is on record
+   * for any other task is dropped. Undefined: everything on record stays.
+   */
+  readonly catalogue?: readonly string[];
   readonly backboneFingerprint: string;
   readonly lengths: { readonly input: number; readonly output: number };
   readonly probe: {

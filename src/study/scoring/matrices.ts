@@ -16,7 +16,8 @@ export interface FinishedCell {
 
 /**
  * The matrix with finished cells put in: rows and columns in the study's order, whatever the order of the work, so that a
- * disturbed run ends with the same bytes as an undisturbed one. Cells of tasks that left the study are dropped.
+ * disturbed run ends with the same bytes as an undisturbed one. What else is on record comes after them: asking for fewer
+ * tasks takes away nothing that was computed. Only cells of tasks that are gone are dropped.
  */
 export function withCells(
   recorded: ScoreMatrix | null,
@@ -34,8 +35,10 @@ export function withCells(
   for (const { cell, provenance } of finished) {
     cells.set(cellPlace(cell), { ...cell, provenance: provenances.add(provenance) });
   }
-  const ordered = request.rows.flatMap((target) =>
-    request.columns.flatMap((source) => cells.get(cellPlace({ target, source })) ?? []),
+  const rows = withRecorded(request.rows, recorded?.targets, request.catalogue);
+  const columns = withRecorded(request.columns, recorded?.sources, request.catalogue);
+  const ordered = rows.flatMap((target) =>
+    columns.flatMap((source) => cells.get(cellPlace({ target, source })) ?? []),
   );
   return scoreMatrixSchema.parse({
     format: 'deltaloom/scores',
@@ -47,12 +50,21 @@ export function withCells(
     compatibility: request.compatibility,
     deltaName: request.deltaName,
     delta: request.delta,
-    targets: [...request.rows],
-    sources: [...request.columns],
+    targets: rows,
+    sources: columns,
     parts: [...parts],
     probe: { split: request.probe.split, shots: request.probe.shots, examples: request.probe.examples },
     ...provenances.used(ordered),
   });
+}
+
+function withRecorded(
+  names: readonly string[],
+  recorded: readonly string[] = [],
+  catalogue: readonly string[] = recorded,
+): string[] {
+  const others = new Set(recorded);
+  return [...new Set([...names, ...catalogue.filter((name) => others.has(name))])];
 }
 
 /** Provenances of cells, those that differ in time alone kept as one: the first time, the seconds added up. */

@@ -222,6 +222,34 @@ describe('scoreStudy', () => {
     expect((await read('loss'))?.targets).toEqual(TASKS);
   });
 
+  it('keeps what is on record outside the rows and columns of a request', async () => {
+    await scoreStudy(request({ methods: ['loss'] }), context());
+    const narrow = request({ methods: ['loss'], backboneFingerprint: 'e'.repeat(64) });
+    const [targets, sources] = [narrow.targets.slice(1, 2), narrow.sources.slice(2)];
+    const asked = { ...narrow, targets, sources, rows: ['b'], columns: ['c'] };
+    expect(await scoreStudy(asked, context())).toMatchObject({ computed: 1 });
+    const kept = await read('loss');
+    expect(kept).toMatchObject({ targets: ['b', 'a', 'c'], sources: ['c', 'a', 'b'] });
+    expect(kept?.cells).toHaveLength(9);
+    expect(kept?.provenances).toHaveLength(1);
+    // Back to all of them: those that were made meanwhile are stale or fresh each by itself.
+    expect(await scoreStudy(request({ methods: ['loss'] }), context())).toMatchObject({
+      computed: 1,
+      reused: 8,
+    });
+    expect((await read('loss'))?.targets).toEqual(TASKS);
+  });
+
+  it('drops what is on record for tasks that are gone', async () => {
+    await scoreStudy(request({ methods: ['loss'] }), context());
+    const later = request({ methods: ['loss'], backboneFingerprint: 'e'.repeat(64) });
+    const [targets, sources] = [later.targets.slice(0, 1), later.sources.slice(0, 1)];
+    const asked = { ...later, targets, sources, rows: ['a'], columns: ['a'], catalogue: ['a', 'c', 'new'] };
+    await scoreStudy(asked, context());
+    expect(await read('loss')).toMatchObject({ targets: ['a', 'c'], sources: ['a', 'c'] });
+    expect((await read('loss'))?.cells).toHaveLength(4);
+  });
+
   it('says which target has no few-shot delta, before any work', async () => {
     const targets = request().targets.map((target) => ({ ...target, delta: null }));
     await expect(scoreStudy(request({ targets }), context())).rejects.toMatchObject({

@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest';
+import { resultsInWords } from '../../src/cli/results-text.js';
+import { studySchema } from '../../src/study/configuration.js';
+import type { RunRecord } from '../../src/study/records.js';
+import type { StudySnapshot } from '../../src/study/snapshot.js';
+import { aRun } from '../study/records-for-tests.js';
+
+function snapshot(...runs: readonly RunRecord[]): StudySnapshot {
+  return {
+    directory: 'study',
+    configuration: studySchema.parse({ version: 1, backbone: 'backbone', tasks: 'tasks' }),
+    problems: [],
+    tasks: [{ name: 'boolq', groups: [], metric: 'ACC', data: [] }],
+    runs,
+    matrices: [],
+    merges: [],
+  };
+}
+
+describe('results in words', () => {
+  const { results, tuning } = aRun({
+    tuning: studySchema.shape.targets.unwrap().shape.tuning.parse({}),
+  });
+
+  it('are the tables of a split', () => {
+    expect(resultsInWords(snapshot(aRun({})), 'test')).toMatch(
+      /^adapter, 16 shots, test \(%\)\n.*\nboolq +ACC +50\.0/,
+    );
+  });
+
+  it('say where results are that were not measured on test', () => {
+    const untested = aRun({ results: { ...results, test: null, testExamples: null } });
+    expect(resultsInWords(snapshot(untested), 'test')).toBe(
+      'Nothing was measured on test, but there are results on dev: deltaloom results --split dev.',
+    );
+    expect(resultsInWords(snapshot(untested), 'dev')).toContain('boolq');
+    expect(resultsInWords(snapshot(), 'test')).toMatch(/^No results yet: /);
+  });
+
+  it('are those of a seed that was asked for on the command line', () => {
+    const own = aRun({ tuning });
+    const other = { ...own, id: 'other', seed: 7, results: { ...results, test: 0.25 } };
+    expect(resultsInWords(snapshot(own, other), 'test')).toContain('50.0*');
+    expect(resultsInWords(snapshot(own, other), 'test', 7)).toContain('25.0*');
+  });
+});
