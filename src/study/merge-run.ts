@@ -1,6 +1,7 @@
 import { DeltaloomError } from '../core/errors.js';
 import { sourceTasks } from './catalogue.js';
 import type { JobRequest } from './jobs.js';
+import { describeStale, mergeScores } from './merge-scores.js';
 import { decideMerge, mergeForTarget, type MergeCandidate, type MergeRequest } from './merging/index.js';
 import { checkpointPath, mergeRecordPath } from './paths.js';
 import { SourceFinder, type FinishedRun } from './planned-runs.js';
@@ -11,7 +12,12 @@ import { configuredTemperatures } from './temperatures.js';
 
 type MergeJob = Extract<JobRequest, { kind: 'merge' }>;
 
-/** Merges for one target, or finds the merge on record. */
+/**
+ * Merges for one target, or finds the merge on record.
+ *
+ * @throws DeltaloomError `checkpoint-missing` naming a source whose weights are gone, `score-stale`, and what choosing weights
+ *   and merging throw
+ */
 export async function runMerge(
   session: StudySession,
   job: MergeJob,
@@ -64,6 +70,11 @@ async function mergeRequest(
     );
   }
   const others = found.filter((run) => run.task !== target);
+  const { matrix, stale } = await mergeScores(session, job, others);
+  const refusal = describeStale(job, stale);
+  if (refusal !== null) {
+    throw new DeltaloomError('score-stale', refusal.message, { remedy: refusal.remedy });
+  }
   const sources =
     by.kind === 'score' && by.method === 'performance' ? await stepRuns(session, others, target) : found;
   return {
@@ -76,7 +87,7 @@ async function mergeRequest(
     groups: configuration.groups,
     temperatures: configuredTemperatures(configuration, deltaName),
     candidates: sources.map((run) => candidate(session, run)),
-    matrix: await matrixFor(session, deltaName, by),
+    matrix,
   };
 }
 
@@ -98,23 +109,6 @@ function sourcesConcerned(
     case 'best-source':
     case 'score':
       return others;
-  }
-}
-
-async function matrixFor(session: StudySession, deltaName: string, by: MergeJob['by']) {
-  switch (by.kind) {
-    case 'score':
-      return session.store.readMatrix(deltaName, by.method, by.granularity);
-    case 'best-source':
-      return (
-        (await session.store.readMatrix(deltaName, by.method, 'model')) ??
-        // Methods that exist per block only: the mean over the blocks.
-        (await session.store.readMatrix(deltaName, by.method, 'block'))
-      );
-    case 'average':
-    case 'group':
-    case 'explicit':
-      return null;
   }
 }
 

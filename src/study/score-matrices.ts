@@ -53,15 +53,22 @@ export async function scoreMatrices(session: StudySession, request: ScoreRequest
   });
 }
 
-export async function scoringRequest(session: StudySession, request: ScoreRequest): Promise<ScoringRequest> {
+/**
+ * Everything that the cells of a request are computed from, and the identity that follows from it. Nothing is computed.
+ *
+ * @param known the sources, where they have been found already
+ * @throws DeltaloomError `source-missing`, `probe-missing`, and of data that are missing
+ */
+export async function scoringRequest(
+  session: StudySession,
+  request: ScoreRequest,
+  known?: readonly FinishedRun[],
+): Promise<ScoringRequest> {
   const { configuration, tasks } = session;
   const { deltaName } = request;
   const rows = union(targetTasks(configuration, tasks), request.targets);
   const columns = union(sourceTasks(configuration, tasks), request.sources);
-  const finder = new SourceFinder(session);
-  const wantedSources = request.sources ?? columns;
-  const sources = await finder.findAll(wantedSources, deltaName);
-  refuseMissing(wantedSources, sources, deltaName);
+  const sources = known ?? (await foundSources(session, request.sources ?? columns, deltaName));
   const targets: ScoredTarget[] = [];
   for (const task of request.targets ?? rows) targets.push(await scoredTarget(session, task, request));
   const delta = session.delta(deltaName);
@@ -90,6 +97,16 @@ export async function scoringRequest(session: StudySession, request: ScoreReques
     },
     tuning: await stepTuning(session, sources, deltaName),
   };
+}
+
+async function foundSources(
+  session: StudySession,
+  tasks: readonly string[],
+  deltaName: string,
+): Promise<FinishedRun[]> {
+  const sources = await new SourceFinder(session).findAll(tasks, deltaName);
+  refuseMissing(tasks, sources, deltaName);
+  return sources;
 }
 
 function union(first: readonly string[], second: readonly string[] | undefined): string[] {

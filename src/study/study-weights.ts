@@ -1,38 +1,91 @@
-import type { Granularity, ScoreMethod } from '../core/methods.js';
-import { readCatalogue, sourceTasks, taskNamed } from './catalogue.js';
-import { loadStudy } from './load.js';
-import { chooseWeights, type ChosenWeights, type MergeBy } from './merging/index.js';
-import { StudyStore } from './store.js';
+import { DeltaloomError } from '../core/errors.js';
+import { sourceTasks } from './catalogue.js';
+import { lookAtStudy } from './look-at-study.js';
+import { mergeScores, type ScoresWanted, type StaleScore } from './merge-scores.js';
+import { chooseWeights, type ChosenWeights } from './merging/index.js';
+import { SourceFinder, sourceTune, type FinishedRun } from './planned-runs.js';
+import type { RunRecord } from './records.js';
+import type { StudySession } from './session.js';
+import { judgeRequest } from './staleness.js';
 import { configuredTemperatures } from './temperatures.js';
+
+export interface StudyWeights extends ChosenWeights {
+  /** Scores among those used that do not follow from the study as it is now: a merge would refuse them. */
+  readonly stale: readonly StaleScore[];
+}
 
 /**
  * The weights that a merge for a target would have, from the records alone: no checkpoint needs to be here.
  *
+ * @param seed instead of the study's own seeds of sources and targets
  * @throws DeltaloomError as `chooseWeights` does, `task-unknown`
  */
 export async function studyWeights(
   directory: string,
-  request: { readonly target: string; readonly deltaName: string; readonly by: MergeBy },
-): Promise<ChosenWeights> {
-  const { configuration } = await loadStudy(directory);
-  const tasks = await readCatalogue(directory, configuration);
-  taskNamed(request.target, tasks);
-  const store = new StudyStore(directory);
-  const wanted = matrixOf(request.by);
-  const matrix =
-    wanted === null ? null : await store.readMatrix(request.deltaName, wanted.method, wanted.granularity);
-  return chooseWeights({
-    target: request.target,
-    by: request.by,
+  request: ScoresWanted,
+  seed?: number,
+): Promise<StudyWeights> {
+  const { target, deltaName, by } = request;
+  const session = await lookAtStudy(directory, seed);
+  session.task(target);
+  const { configuration } = session;
+  const sources = await sourcesOnRecord(session, deltaName);
+  const { matrix, stale } = await mergeScores(session, request, sources);
+  const chosen = chooseWeights({
+    target,
+    deltaName,
+    by,
     compatibility: configuration.compatibility,
-    sources: matrix?.sources ?? sourceTasks(configuration, tasks),
+    sources: sources.map(({ task }) => task),
     groups: configuration.groups,
-    temperatures: configuredTemperatures(configuration, request.deltaName),
+    temperatures: configuredTemperatures(configuration, deltaName),
     matrix,
   });
+  return { ...chosen, stale };
 }
 
-function matrixOf(by: MergeBy): { method: ScoreMethod; granularity: Granularity } | null {
-  if (by.kind === 'score') return by;
-  return by.kind === 'best-source' ? { method: by.method, granularity: 'model' } : null;
+/**
+ * The sources that a merge would take, in the study's order; where the weights of one are not here, that which is on record.
+ * Where the backbone is not here either, the latest on record.
+ */
+async function sourcesOnRecord(session: StudySession, deltaName: string): Promise<FinishedRun[]> {
+  const { records: runs } = await session.store.readRuns();
+  const finder = new SourceFinder(session, runs);
+  const found: FinishedRun[] = [];
+  for (const task of sourceTasks(session.configuration, session.tasks)) {
+    try {
+      const run =
+        (await finder.find(task, deltaName, { exact: false })) ??
+        (await askedFor(session, runs, task, deltaName)) ??
+        (await finder.lost([task], deltaName));
+      if (run !== null) found.push(run);
+    } catch (error) {
+      if (!(error instanceof DeltaloomError)) throw error;
+      const run = runs
+        .filter((each) => each.task === task && each.deltaName === deltaName && isFinishedSource(each))
+        .sort((a, b) => a.provenance.time.localeCompare(b.provenance.time))
+        .at(-1);
+      if (run !== undefined) found.push(...finished(run));
+    }
+  }
+  return found;
+}
+
+function isFinishedSource({ kind, role, status }: RunRecord): boolean {
+  return kind === 'tune' && role === 'source' && status === 'done';
+}
+
+function finished(run: RunRecord | null): FinishedRun[] {
+  return run === null || run.checkpoint === null ? [] : [{ ...run, checkpoint: run.checkpoint }];
+}
+
+/** The source that the configuration asks for, if it is on record. */
+async function askedFor(
+  session: StudySession,
+  runs: readonly RunRecord[],
+  task: string,
+  deltaName: string,
+): Promise<FinishedRun | null> {
+  const { state, record } = await judgeRequest(session, runs, sourceTune(session, task, deltaName));
+  return state === 'done' ? (finished(record)[0] ?? null) : null;
 }

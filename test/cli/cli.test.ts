@@ -78,7 +78,7 @@ describe('the command line', { timeout: 300_000 }, () => {
     expect(rate.stderr).toMatch(/^deltaloom: The tuning setting 'learningRates' can't be 0: .+\n$/);
     const json = await deltaloom('weights', '--study', study, '--target', 'copy', '--json');
     expect(json.code).toBe(1);
-    expect(JSON.parse(json.stdout)).toMatchObject({ error: { code: 'score-missing' } });
+    expect(JSON.parse(json.stdout)).toMatchObject({ error: { code: 'no-other-source' } });
   });
 
   it('does one thing after the other, and weighs what it scored', async () => {

@@ -36,6 +36,7 @@ function matrix(parts: string[], values: Record<string, number[]>): ScoreMatrix 
 function request(by: MergeBy, change: Partial<WeightRequest> = {}): WeightRequest {
   return {
     target: 'a',
+    deltaName: 'adapter',
     by,
     compatibility: 'default',
     sources: SOURCES,

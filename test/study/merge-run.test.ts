@@ -1,0 +1,108 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Engine } from '../../src/engine/contract.js';
+import { openEngine } from '../../src/engine/index.js';
+import { executeJob } from '../../src/study/execute.js';
+import type { JobOutcome, JobRequest } from '../../src/study/jobs.js';
+import type { MergeBy } from '../../src/study/merge-choices.js';
+import { studyWeights } from '../../src/study/study-weights.js';
+import { TINY_TUNING, writeTinyStudy } from '../support/tiny-study.js';
+
+const TASKS = ['copy', 'last letter', "it's"];
+const byLoss: MergeBy = { kind: 'score', method: 'loss', granularity: 'model' };
+const forCopy = (by: MergeBy): Extract<JobRequest, { kind: 'merge' }> => ({
+  kind: 'merge',
+  target: 'copy',
+  deltaName: 'adapter',
+  by,
+});
+const tuneSources = (tasks: string[]): JobRequest => ({
+  kind: 'tune',
+  tasks,
+  deltaName: 'adapter',
+  role: 'source',
+  initialisation: { kind: 'random' },
+});
+const score = (change: Partial<Extract<JobRequest, { kind: 'score' }>> = {}): JobRequest => ({
+  kind: 'score',
+  deltaName: 'adapter',
+  methods: ['loss'],
+  granularities: ['model'],
+  ...change,
+});
+
+let root: string;
+/** Tuned and scored by loss; every test works on a copy. */
+let scored: string;
+let engine: Engine;
+let copies = 0;
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'deltaloom-merge-'));
+  scored = join(root, 'scored');
+  await writeTinyStudy(scored);
+  engine = await openEngine({ device: 'cpu', threads: 1 });
+  await execute(scored, tuneSources(TASKS));
+  await execute(scored, score());
+});
+afterAll(async () => {
+  await engine.dispose();
+  await rm(root, { recursive: true, force: true });
+});
+
+function execute(directory: string, request: JobRequest): Promise<JobOutcome> {
+  return executeJob(directory, request, {
+    signal: new AbortController().signal,
+    progress: () => undefined,
+    log: () => undefined,
+    engine: () => Promise.resolve(engine),
+  });
+}
+
+async function copyOfScored(change: object = {}): Promise<string> {
+  const study = join(root, `copy-${++copies}`);
+  await cp(scored, study, { recursive: true });
+  await configure(study, change);
+  return study;
+}
+
+async function configure(study: string, change: object): Promise<void> {
+  const file = join(study, 'deltaloom.json');
+  const configuration = JSON.parse(await readFile(file, 'utf8')) as object;
+  await writeFile(file, JSON.stringify({ ...configuration, ...change }));
+}
+
+describe('merging by scores', { timeout: 120_000 }, () => {
+  it('refuses scores of sources that were tuned anew since, until they are made again', async () => {
+    const study = await copyOfScored({ sources: { tuning: { ...TINY_TUNING, steps: 2 } } });
+    expect((await studyWeights(study, forCopy(byLoss))).stale).toEqual([]);
+    await execute(study, tuneSources(['last letter']));
+    await expect(execute(study, forCopy(byLoss))).rejects.toMatchObject({
+      code: 'score-stale',
+      message: "The scores by loss for the target 'copy' are stale: the checkpoint of 'last letter' changed.",
+      remedy: 'Run: deltaloom score --method loss --target copy --delta adapter.',
+    });
+    await expect(execute(study, forCopy({ kind: 'best-source', method: 'loss' }))).rejects.toMatchObject({
+      code: 'score-stale',
+    });
+    expect(await studyWeights(study, forCopy(byLoss))).toMatchObject({
+      sources: ["it's", 'last letter'],
+      stale: [{ source: 'last letter', reason: "the checkpoint of 'last letter' changed" }],
+    });
+    await execute(study, score({ targets: ['copy'] }));
+    expect((await execute(study, forCopy(byLoss))).computed).toBe(1);
+    expect((await studyWeights(study, forCopy(byLoss))).stale).toEqual([]);
+  });
+
+  it('finds nothing stale where weights or the backbone are not on this machine', async () => {
+    const study = await copyOfScored();
+    const before = await studyWeights(study, forCopy(byLoss));
+    for (const missing of ['.deltaloom/checkpoints', 'backbone']) {
+      await rm(join(study, missing), { recursive: true });
+      expect(await studyWeights(study, forCopy(byLoss))).toEqual(before);
+    }
+    expect(before).toMatchObject({ sources: ["it's", 'last letter'], stale: [] });
+  });
+});
