@@ -6,7 +6,7 @@ import { decideMerge, mergeForTarget, type MergeCandidate, type MergeRequest } f
 import { checkpointPath, mergeRecordPath } from './paths.js';
 import { SourceFinder, type FinishedRun } from './planned-runs.js';
 import type { MergeRecord } from './records.js';
-import { stepRuns } from './score-matrices.js';
+import { recordedStepRuns, tunedStepRuns } from './score-matrices.js';
 import type { StudySession } from './session.js';
 import { configuredTemperatures } from './temperatures.js';
 
@@ -26,11 +26,7 @@ export async function runMerge(
   session.task(job.target);
   const request = await mergeRequest(session, job, finder);
   return mergeForTarget(request, {
-    recorded: async (key) => {
-      const { id } = decideMerge(request);
-      const record = await session.store.readMerge(job.target, id);
-      return record?.key === key && (await session.hasCheckpoint(record.checkpoint)) ? record : null;
-    },
+    recorded: () => recordedMerge(session, request),
     checkpoint: (id) => {
       const path = checkpointPath(job.target, id);
       return { path, file: session.absolute(path) };
@@ -42,6 +38,13 @@ export async function runMerge(
     provenance: () => session.provenanceWithoutDevice(),
     signal: session.context.signal,
   });
+}
+
+/** The merge that a request asks for, if it is on record and its checkpoint is in place. */
+async function recordedMerge(session: StudySession, request: MergeRequest): Promise<MergeRecord | null> {
+  const { key, id } = decideMerge(request);
+  const record = await session.store.readMerge(request.target, id);
+  return record?.key === key && (await session.hasCheckpoint(record.checkpoint)) ? record : null;
 }
 
 async function mergeRequest(
@@ -75,9 +78,7 @@ async function mergeRequest(
   if (refusal !== null) {
     throw new DeltaloomError('score-stale', refusal.message, { remedy: refusal.remedy });
   }
-  const sources =
-    by.kind === 'score' && by.method === 'performance' ? await stepRuns(session, others, target) : found;
-  return {
+  const request: MergeRequest = {
     target,
     deltaName,
     delta,
@@ -86,9 +87,32 @@ async function mergeRequest(
     compatibility: configuration.compatibility,
     groups: configuration.groups,
     temperatures: configuredTemperatures(configuration, deltaName),
-    candidates: sources.map((run) => candidate(session, run)),
+    candidates: found.map((run) => candidate(session, run)),
     matrix,
   };
+  return by.kind === 'score' && by.method === 'performance'
+    ? withStepRuns(session, request, others)
+    : request;
+}
+
+/**
+ * The same merge of the sources' copies after k steps on the target. Those whose weights are gone are tuned again, unless the
+ * merge itself is on record.
+ */
+async function withStepRuns(
+  session: StudySession,
+  request: MergeRequest,
+  sources: readonly FinishedRun[],
+): Promise<MergeRequest> {
+  // Before any work: without its scores there will be no merge.
+  decideMerge(request);
+  const of = (runs: readonly FinishedRun[]): MergeRequest => ({
+    ...request,
+    candidates: runs.map((run) => candidate(session, run)),
+  });
+  const known = await recordedStepRuns(session, sources, request.target);
+  if (known !== null && (await recordedMerge(session, of(known))) !== null) return of(known);
+  return of(await tunedStepRuns(session, sources, request.target));
 }
 
 /** The tasks whose sources have a say in a merge. */

@@ -5,6 +5,7 @@ import { tuningOf } from './configuration.js';
 import { contentKey } from './content-key.js';
 import { evaluateCheckpoint } from './evaluate-run.js';
 import { readExamples } from './examples.js';
+import { Pace } from './pace.js';
 import { cachePath } from './paths.js';
 import { SourceFinder, firstTargetSeed, stepTune, teacherRun, type FinishedRun } from './planned-runs.js';
 import type {
@@ -16,8 +17,10 @@ import type {
 } from './scoring/index.js';
 import { scoreStudy } from './scoring/index.js';
 import type { StudySession } from './session.js';
-import { isOnRecord, planTune } from './plan-tune.js';
+import { isOnRecord, planTune, stepsOf, type PlannedTune } from './plan-tune.js';
+import { describeTune } from './tune-jobs.js';
 import { runTune } from './tune-run.js';
+import type { TuningStep } from './tuning.js';
 
 export interface ScoreRequest {
   readonly deltaName: string;
@@ -198,17 +201,10 @@ async function stepTuning(
       seed: firstTargetSeed(session),
     },
     tuned: async (source, target) => {
-      const plan = await planTune(session, stepTune(session, runOf(source), target));
-      const onRecord = await isOnRecord(session, plan, { needsCheckpoint: true });
-      const run =
-        onRecord && plan.recorded !== null ? plan.recorded : await runTune(session, plan, () => undefined);
-      const { checkpoint } = run;
+      const run = await stepRun(session, await planTune(session, stepTune(session, runOf(source), target)));
       return {
         dev: run.results.dev,
-        tensors: async () => {
-          if (checkpoint === null) throw new Error('a finished run without a checkpoint');
-          return session.readDelta(checkpoint, await session.model(run.deltaName));
-        },
+        tensors: async () => session.readDelta(run.checkpoint, await session.model(run.deltaName)),
       };
     },
     zeroShot: async (source, target) => {
@@ -224,18 +220,63 @@ async function stepTuning(
   };
 }
 
-/** Copies of the sources after k steps on the target, where they are on record: what `performance` merges. */
-export async function stepRuns(
+/** A source after k steps on a target, tuned where it is not on record or its weights are not here. */
+async function stepRun(
+  session: StudySession,
+  plan: PlannedTune,
+  report: (step: TuningStep) => void = () => undefined,
+): Promise<FinishedRun> {
+  const onRecord = await isOnRecord(session, plan, { needsCheckpoint: true });
+  const run = onRecord && plan.recorded !== null ? plan.recorded : await runTune(session, plan, report);
+  if (run.checkpoint === null) throw new Error('a finished run without a checkpoint');
+  return { ...run, checkpoint: run.checkpoint };
+}
+
+/**
+ * Copies of the sources after k steps on the target, by the names of the sources, as their records know them: what
+ * `performance` merges. Their weights need not be here. null where one of them is not on record.
+ */
+export async function recordedStepRuns(
+  session: StudySession,
+  sources: readonly FinishedRun[],
+  target: string,
+): Promise<FinishedRun[] | null> {
+  const found: FinishedRun[] = [];
+  for (const source of sources) {
+    const plan = await planTune(session, stepTune(session, source, target));
+    const onRecord = await isOnRecord(session, plan, { needsCheckpoint: false });
+    const run = plan.recorded;
+    if (!onRecord || run?.checkpoint == null) return null;
+    found.push({ ...run, task: source.task, checkpoint: run.checkpoint });
+  }
+  return found;
+}
+
+/**
+ * The same with their weights. Scoring would not make them again: their scores are on record and fresh. So whoever needs them
+ * has them tuned.
+ */
+export async function tunedStepRuns(
   session: StudySession,
   sources: readonly FinishedRun[],
   target: string,
 ): Promise<FinishedRun[]> {
-  const found: FinishedRun[] = [];
+  const plans: { readonly plan: PlannedTune; readonly source: FinishedRun; readonly isHere: boolean }[] = [];
   for (const source of sources) {
     const plan = await planTune(session, stepTune(session, source, target));
-    if (!(await isOnRecord(session, plan, { needsCheckpoint: true }))) continue;
-    const run = plan.recorded;
-    if (run?.checkpoint != null) found.push({ ...run, task: source.task, checkpoint: run.checkpoint });
+    plans.push({ plan, source, isHere: await isOnRecord(session, plan, { needsCheckpoint: true }) });
   }
-  return found;
+  const total = plans.reduce((sum, { plan, isHere }) => sum + (isHere ? 0 : stepsOf(plan.request)), 0);
+  const pace = new Pace(session.context, total, 'steps');
+  const runs: FinishedRun[] = [];
+  for (const { plan, source, isHere } of plans) {
+    session.context.signal.throwIfAborted();
+    const label = `Tuning ${describeTune(plan.request)}`;
+    const about = { task: target, runId: plan.id };
+    if (!isHere) pace.report(label, 0, about);
+    const run = await stepRun(session, plan, ({ done }) => pace.report(label, done, about));
+    if (!isHere) pace.finish(stepsOf(plan.request));
+    runs.push({ ...run, task: source.task });
+  }
+  return runs;
 }

@@ -5,8 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../src/engine/contract.js';
 import { openEngine } from '../../src/engine/index.js';
 import { executeJob } from '../../src/study/execute.js';
-import type { JobOutcome, JobRequest } from '../../src/study/jobs.js';
+import type { JobContext, JobOutcome, JobRequest } from '../../src/study/jobs.js';
 import type { MergeBy } from '../../src/study/merge-choices.js';
+import { readSnapshot } from '../../src/study/snapshot.js';
 import { studyWeights } from '../../src/study/study-weights.js';
 import { TINY_TUNING, writeTinyStudy } from '../support/tiny-study.js';
 
@@ -52,13 +53,15 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
+const idle: JobContext = {
+  signal: new AbortController().signal,
+  progress: () => undefined,
+  log: () => undefined,
+  engine: () => Promise.reject(new Error('no engine should be needed')),
+};
+
 function execute(directory: string, request: JobRequest): Promise<JobOutcome> {
-  return executeJob(directory, request, {
-    signal: new AbortController().signal,
-    progress: () => undefined,
-    log: () => undefined,
-    engine: () => Promise.resolve(engine),
-  });
+  return executeJob(directory, request, { ...idle, engine: () => Promise.resolve(engine) });
 }
 
 async function copyOfScored(change: object = {}): Promise<string> {
@@ -104,5 +107,26 @@ describe('merging by scores', { timeout: 120_000 }, () => {
       expect(await studyWeights(study, forCopy(byLoss))).toEqual(before);
     }
     expect(before).toMatchObject({ sources: ["it's", 'last letter'], stale: [] });
+  });
+
+  it('by performance merges every source, tuned again where its weights after k steps are gone', async () => {
+    const study = await copyOfScored({ scores: { methods: ['performance'], steps: 2 } });
+    const byPerformance = forCopy({ kind: 'score', method: 'performance', granularity: 'model' });
+    await execute(study, score({ methods: ['performance'], targets: ['copy'] }));
+    const { summary, records } = await execute(study, byPerformance);
+    expect(summary).toBe('Merged 2 sources for copy by performance.');
+    const { runs, merges } = await readSnapshot(study);
+    const copies = runs.filter(({ role, initialisation }) => {
+      const own = initialisation.kind === 'checkpoint' && initialisation.task === 'copy';
+      return role === 'step-k' && !own;
+    });
+    expect(copies).toHaveLength(2);
+    for (const gone of [copies.slice(0, 1), copies]) {
+      for (const { checkpoint } of gone) await rm(join(study, checkpoint?.path ?? ''));
+      // What is on record is not done again, and needs no weights.
+      expect(await executeJob(study, byPerformance, idle)).toMatchObject({ reused: 1, records });
+      await rm(join(study, merges[0]?.checkpoint.path ?? ''));
+      expect(await execute(study, byPerformance)).toMatchObject({ computed: 1, summary, records });
+    }
   });
 });
