@@ -61,6 +61,9 @@ export function weightsCommand(signal: AbortSignal): Command {
     ];
     const notices = weights.weights.flatMap(({ notice }) => (notice === null ? [] : [notice.message]));
     const stale = describeStale(request, weights.stale);
+    if (weights.missing.length > 0) {
+      notices.push(`Left out, since no source is on record: ${weights.missing.join(', ')}.`);
+    }
     if (stale !== null) notices.push(`${stale.message} ${stale.remedy}`);
     const title = `${weights.label} for ${chosen.target}${weights.temperature === null ? '' : ` at temperature ${weights.temperature}`}`;
     context.terminal.result([title, alignColumns(rows), ...new Set(notices)].join('\n'), {

@@ -1,12 +1,13 @@
 import { DeltaloomError } from '../core/errors.js';
 import { sourceTasks } from './catalogue.js';
+import type { StudyConfiguration } from './configuration.js';
 import type { JobRequest } from './jobs.js';
 import { describeStale, mergeScores } from './merge-scores.js';
 import { decideMerge, mergeForTarget, type MergeCandidate, type MergeRequest } from './merging/index.js';
 import { checkpointPath, mergeRecordPath } from './paths.js';
 import { SourceFinder, type FinishedRun } from './planned-runs.js';
 import type { MergeRecord } from './records.js';
-import { recordedStepRuns, tunedStepRuns } from './score-matrices.js';
+import { recordedStepRuns, refuseMissingSources, tunedStepRuns } from './score-matrices.js';
 import type { StudySession } from './session.js';
 import { configuredTemperatures } from './temperatures.js';
 
@@ -15,8 +16,8 @@ type MergeJob = Extract<JobRequest, { kind: 'merge' }>;
 /**
  * Merges for one target, or finds the merge on record.
  *
- * @throws DeltaloomError `checkpoint-missing` naming a source whose weights are gone, `score-stale`, and what choosing weights
- *   and merging throw
+ * @throws DeltaloomError `checkpoint-missing` naming a source whose weights are gone, `source-missing` naming those that were
+ *   never tuned, `score-stale`, and what choosing weights and merging throw
  */
 export async function runMerge(
   session: StudySession,
@@ -57,9 +58,7 @@ async function mergeRequest(
   const delta = session.delta(deltaName);
   const all = sourceTasks(configuration, tasks);
   const found = await finder.findAll(all, deltaName);
-  const without = sourcesConcerned(job, all, configuration.groups).filter((task) =>
-    found.every((run) => run.task !== task),
-  );
+  const without = tasksWithout(job, configuration, all, found);
   const lost = await finder.lost(without, deltaName);
   if (lost !== null) {
     // Without it the others would be weighed as if it had never been there.
@@ -72,6 +71,12 @@ async function mergeRequest(
       },
     );
   }
+  refuseMissingSources(
+    session,
+    namedWithoutSource(session, job, found),
+    deltaName,
+    "take them out of 'sources.tasks' in deltaloom.json",
+  );
   const others = found.filter((run) => run.task !== target);
   const { matrix, stale } = await mergeScores(session, job, others);
   const refusal = describeStale(job, stale);
@@ -115,9 +120,31 @@ async function withStepRuns(
   return of(await tunedStepRuns(session, sources, request.target));
 }
 
+/**
+ * The sources that `sources.tasks` names and a merge needs, but that are not among those found. Where the study names none,
+ * those that were tuned are meant; explicit weights name theirs themselves.
+ */
+export function namedWithoutSource(
+  { configuration, tasks }: Pick<StudySession, 'configuration' | 'tasks'>,
+  choice: Pick<MergeJob, 'by' | 'target'>,
+  found: readonly FinishedRun[],
+): string[] {
+  if (configuration.sources.tasks === undefined || choice.by.kind === 'explicit') return [];
+  return tasksWithout(choice, configuration, sourceTasks(configuration, tasks), found);
+}
+
+function tasksWithout(
+  choice: Pick<MergeJob, 'by' | 'target'>,
+  { groups }: Pick<StudyConfiguration, 'groups'>,
+  tasks: readonly string[],
+  found: readonly FinishedRun[],
+): string[] {
+  return sourcesConcerned(choice, tasks, groups).filter((task) => found.every((run) => run.task !== task));
+}
+
 /** The tasks whose sources have a say in a merge. */
 function sourcesConcerned(
-  { by, target }: MergeJob,
+  { by, target }: Pick<MergeJob, 'by' | 'target'>,
   tasks: readonly string[],
   groups: Readonly<Record<string, readonly string[]>>,
 ): string[] {

@@ -17,6 +17,7 @@ import type {
 } from './scoring/index.js';
 import { scoreStudy } from './scoring/index.js';
 import type { StudySession } from './session.js';
+import { shellWord } from './shell-word.js';
 import { isOnRecord, planTune, stepsOf, type PlannedTune } from './plan-tune.js';
 import { describeTune } from './tune-jobs.js';
 import { runTune } from './tune-run.js';
@@ -108,7 +109,8 @@ async function foundSources(
   deltaName: string,
 ): Promise<FinishedRun[]> {
   const sources = await new SourceFinder(session).findAll(tasks, deltaName);
-  refuseMissing(tasks, sources, deltaName);
+  const missing = tasks.filter((task) => !sources.some((run) => run.task === task));
+  refuseMissingSources(session, missing, deltaName, 'name the sources to score (--source)');
   return sources;
 }
 
@@ -116,14 +118,34 @@ function union(first: readonly string[], second: readonly string[] | undefined):
   return [...new Set([...first, ...(second ?? [])])];
 }
 
-function refuseMissing(wanted: readonly string[], found: readonly FinishedRun[], deltaName: string): void {
-  const missing = wanted.filter((task) => !found.some((run) => run.task === task));
+/**
+ * Names the tasks that have no source checkpoint, and the command that makes them.
+ *
+ * @param otherwise what else can be done
+ * @throws DeltaloomError `source-missing` unless `missing` is empty
+ */
+export function refuseMissingSources(
+  { tasks }: Pick<StudySession, 'tasks'>,
+  missing: readonly string[],
+  deltaName: string,
+  otherwise: string,
+): void {
   if (missing.length === 0) return;
+  const unknown = missing.filter((task) => tasks.every(({ name }) => name !== task));
   throw new DeltaloomError(
     'source-missing',
-    `There is no ${deltaName} source checkpoint of ${missing.map((task) => `'${task}'`).join(', ')}.`,
-    { remedy: 'Tune them first (deltaloom tune --role source), or name the sources to score.' },
+    `There is no ${deltaName} source checkpoint of ${quoted(missing)}.`,
+    {
+      remedy:
+        unknown.length > 0
+          ? `The study has no task ${quoted(unknown)}: correct 'sources.tasks' in deltaloom.json. deltaloom check says which names are near.`
+          : `Tune first: deltaloom tune --role source --task ${missing.map(shellWord).join(' ')} --delta ${shellWord(deltaName)}. Or ${otherwise}.`,
+    },
   );
+}
+
+function quoted(tasks: readonly string[]): string {
+  return tasks.map((task) => `'${task}'`).join(', ');
 }
 
 function scoredDelta(session: StudySession, run: FinishedRun, inPlace: boolean): ScoredDelta {

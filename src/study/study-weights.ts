@@ -1,6 +1,7 @@
 import { DeltaloomError } from '../core/errors.js';
 import { sourceTasks } from './catalogue.js';
 import { lookAtStudy } from './look-at-study.js';
+import { namedWithoutSource } from './merge-run.js';
 import { mergeScores, type ScoresWanted, type StaleScore } from './merge-scores.js';
 import { chooseWeights, type ChosenWeights } from './merging/index.js';
 import { SourceFinder, sourceTune, type FinishedRun } from './planned-runs.js';
@@ -12,6 +13,8 @@ import { configuredTemperatures } from './temperatures.js';
 export interface StudyWeights extends ChosenWeights {
   /** Scores among those used that do not follow from the study as it is now: a merge would refuse them. */
   readonly stale: readonly StaleScore[];
+  /** Tasks of `sources.tasks` without a source on record: left out here, where a merge would refuse. */
+  readonly missing: readonly string[];
 }
 
 /**
@@ -41,7 +44,7 @@ export async function studyWeights(
     temperatures: configuredTemperatures(configuration, deltaName),
     matrix,
   });
-  return { ...chosen, stale };
+  return { ...chosen, stale, missing: namedWithoutSource(session, request, sources) };
 }
 
 /**

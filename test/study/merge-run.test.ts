@@ -7,9 +7,10 @@ import { openEngine } from '../../src/engine/index.js';
 import { executeJob } from '../../src/study/execute.js';
 import type { JobContext, JobOutcome, JobRequest } from '../../src/study/jobs.js';
 import type { MergeBy } from '../../src/study/merge-choices.js';
+import { preflight } from '../../src/study/preflight.js';
 import { readSnapshot } from '../../src/study/snapshot.js';
 import { studyWeights } from '../../src/study/study-weights.js';
-import { TINY_TUNING, writeTinyStudy } from '../support/tiny-study.js';
+import { TINY_TUNING, writeTinyStudy, writeTinyTask } from '../support/tiny-study.js';
 
 const TASKS = ['copy', 'last letter', "it's"];
 const byLoss: MergeBy = { kind: 'score', method: 'loss', granularity: 'model' };
@@ -128,5 +129,51 @@ describe('merging by scores', { timeout: 120_000 }, () => {
       await rm(join(study, merges[0]?.checkpoint.path ?? ''));
       expect(await execute(study, byPerformance)).toMatchObject({ computed: 1, summary, records });
     }
+  });
+});
+
+describe('sources that the study names', { timeout: 120_000 }, () => {
+  const average = forCopy({ kind: 'average' });
+
+  it('count once, however often they are named', async () => {
+    const twice = ['last letter', "it's", 'last letter'];
+    const study = await copyOfScored({ sources: { tasks: twice, tuning: TINY_TUNING } });
+    expect((await preflight(study)).map(({ code, severity, path }) => [code, severity, path])).toEqual([
+      ['task-named-twice', 'warning', ['sources', 'tasks', 2]],
+    ]);
+    const chosen = await studyWeights(study, average);
+    expect(chosen.sources).toEqual(['last letter', "it's"]);
+    expect(chosen.weights[0]?.weights).toEqual([0.5, 0.5]);
+    await execute(study, average);
+    expect((await readSnapshot(study)).merges[0]?.weights).toEqual([[0.5, 0.5]]);
+  });
+
+  it('are not left out where they were never tuned or are misspelt, but shown without', async () => {
+    const study = await copyOfScored();
+    await writeTinyTask(join(study, 'tasks'), 'new', 3);
+    // Tasks without a source are no mistake while nobody names them.
+    expect(await execute(study, average)).toMatchObject({ computed: 1 });
+    for (const [name, remedy] of [
+      ['new', /^Tune first: deltaloom tune --role source --task new --delta adapter\. Or take/],
+      ['last leter', /^The study has no task 'last leter': correct 'sources.tasks'/],
+    ] as const) {
+      await configure(study, { sources: { tasks: ["it's", 'last letter', name], tuning: TINY_TUNING } });
+      for (const by of [average.by, byLoss]) {
+        await expect(execute(study, forCopy(by))).rejects.toMatchObject({
+          code: 'source-missing',
+          message: `There is no adapter source checkpoint of '${name}'.`,
+          remedy: expect.stringMatching(remedy) as string,
+        });
+        expect(await studyWeights(study, forCopy(by))).toMatchObject({
+          sources: ["it's", 'last letter'],
+          missing: [name],
+        });
+      }
+      const explicit = forCopy({ kind: 'explicit', weights: { 'last letter': 1 } });
+      expect((await execute(study, explicit)).records).toHaveLength(1);
+    }
+    expect(await preflight(study)).toMatchObject([
+      { code: 'task-unknown', path: ['sources', 'tasks', 2], remedy: "Did you mean 'last letter'?" },
+    ]);
   });
 });
