@@ -48,7 +48,8 @@ export function weightsCommand(signal: AbortSignal): Command {
   );
   return withCommonOptions(command, mergeChoiceSchema, signal, async (chosen, context) => {
     const deltaName = await chosenDelta(context, chosen.delta);
-    const request = { target: chosen.target, deltaName, by: mergeChoiceOf(chosen) };
+    const { configuration } = await loadStudy(context.directory);
+    const request = { target: chosen.target, deltaName, by: mergeChoiceOf(chosen, configuration) };
     const weights = await studyWeights(context.directory, request, context.seed);
     const rows = [
       ['source', ...weights.parts],

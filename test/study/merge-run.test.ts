@@ -7,6 +7,7 @@ import { openEngine } from '../../src/engine/index.js';
 import { executeJob } from '../../src/study/execute.js';
 import type { JobContext, JobOutcome, JobRequest } from '../../src/study/jobs.js';
 import type { MergeBy } from '../../src/study/merge-choices.js';
+import { mergeRecordPath } from '../../src/study/paths.js';
 import { preflight } from '../../src/study/preflight.js';
 import { readSnapshot } from '../../src/study/snapshot.js';
 import { studyWeights } from '../../src/study/study-weights.js';
@@ -20,7 +21,7 @@ const forCopy = (by: MergeBy): Extract<JobRequest, { kind: 'merge' }> => ({
   deltaName: 'adapter',
   by,
 });
-const tuneSources = (tasks: string[]): JobRequest => ({
+const tuneSources = (tasks: string[]): Extract<JobRequest, { kind: 'tune' }> => ({
   kind: 'tune',
   tasks,
   deltaName: 'adapter',
@@ -108,6 +109,23 @@ describe('merging by scores', { timeout: 120_000 }, () => {
       expect(await studyWeights(study, forCopy(byLoss))).toEqual(before);
     }
     expect(before).toMatchObject({ sources: ["it's", 'last letter'], stale: [] });
+  });
+
+  it('takes the best source by a score that exists per block or layer only', async () => {
+    const study = await copyOfScored();
+    for (const [method, granularity] of [
+      ['hidden-cosine', 'block'],
+      ['weight-cosine', 'layer'],
+    ] as const) {
+      const best = forCopy({ kind: 'best-source', method });
+      await execute(study, { ...tuneSources(['copy']), role: 'target' });
+      await execute(study, score({ methods: [method], granularities: [granularity], targets: ['copy'] }));
+      const { sources } = await studyWeights(study, best);
+      const { records } = await execute(study, best);
+      const { merges } = await readSnapshot(study);
+      const merge = merges.find(({ target, id }) => mergeRecordPath(target, id) === records[0]);
+      expect(merge?.sources.map(({ task }) => task)).toEqual(sources);
+    }
   });
 
   it('by performance merges every source, tuned again where its weights after k steps are gone', async () => {
