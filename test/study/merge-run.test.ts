@@ -195,3 +195,21 @@ describe('sources that the study names', { timeout: 120_000 }, () => {
     ]);
   });
 });
+
+it('a merge whose weights are gone is made again by the command that its tuning names', async () => {
+  const study = await copyOfScored();
+  const { records } = await execute(study, forCopy({ kind: 'average' }));
+  const [merge] = (await readSnapshot(study)).merges;
+  await rm(join(study, merge?.checkpoint.path ?? ''));
+  const fromMerge: JobRequest = {
+    ...tuneSources(['copy']),
+    role: 'target',
+    initialisation: { kind: 'merge', id: merge?.id ?? '' },
+  };
+  await expect(execute(study, fromMerge)).rejects.toMatchObject({
+    code: 'checkpoint-missing',
+    remedy: 'Restore the file, or make it again: a tuning with deltaloom tune, a merge with deltaloom merge.',
+  });
+  expect(await execute(study, forCopy({ kind: 'average' }))).toMatchObject({ computed: 1, records });
+  expect(await execute(study, fromMerge)).toMatchObject({ computed: 1 });
+});
