@@ -4,7 +4,7 @@ import { lookAtStudy } from './look-at-study.js';
 import { namedWithoutSource } from './merge-run.js';
 import { mergeScores, type ScoresWanted, type StaleScore } from './merge-scores.js';
 import { chooseWeights, type ChosenWeights } from './merging/index.js';
-import { SourceFinder, sourceTune, type FinishedRun } from './planned-runs.js';
+import { asFinished, SourceFinder, sourceTune, type FinishedRun } from './planned-runs.js';
 import type { RunRecord } from './records.js';
 import type { StudySession } from './session.js';
 import { judgeRequest } from './staleness.js';
@@ -49,37 +49,50 @@ export async function studyWeights(
 
 /**
  * The sources that a merge would take, in the study's order; where the weights of one are not here, that which is on record.
- * Where the backbone is not here either, the latest on record.
+ * Where none was tuned as the study is now, the latest: its scores are shown and called stale.
  */
 async function sourcesOnRecord(session: StudySession, deltaName: string): Promise<FinishedRun[]> {
   const { records: runs } = await session.store.readRuns();
   const finder = new SourceFinder(session, runs);
   const found: FinishedRun[] = [];
   for (const task of sourceTasks(session.configuration, session.tasks)) {
-    try {
-      const run =
-        (await finder.find(task, deltaName, { exact: false })) ??
-        (await askedFor(session, runs, task, deltaName)) ??
-        (await finder.lost([task], deltaName));
-      if (run !== null) found.push(run);
-    } catch (error) {
-      if (!(error instanceof DeltaloomError)) throw error;
-      const run = runs
-        .filter((each) => each.task === task && each.deltaName === deltaName && isFinishedSource(each))
-        .sort((a, b) => a.provenance.time.localeCompare(b.provenance.time))
-        .at(-1);
-      if (run !== undefined) found.push(...finished(run));
-    }
+    const run =
+      (await sourceNow(session, finder, runs, task, deltaName)) ?? latestSource(runs, task, deltaName);
+    if (run !== null) found.push(run);
   }
   return found;
 }
 
-function isFinishedSource({ kind, role, status }: RunRecord): boolean {
-  return kind === 'tune' && role === 'source' && status === 'done';
+async function sourceNow(
+  session: StudySession,
+  finder: SourceFinder,
+  runs: readonly RunRecord[],
+  task: string,
+  deltaName: string,
+): Promise<FinishedRun | null> {
+  try {
+    return (
+      (await finder.find(task, deltaName, { exact: false })) ??
+      (await askedFor(session, runs, task, deltaName)) ??
+      (await finder.lost([task], deltaName))
+    );
+  } catch (error) {
+    // Without the backbone nobody can say which of them it would be.
+    if (error instanceof DeltaloomError) return null;
+    throw error;
+  }
 }
 
-function finished(run: RunRecord | null): FinishedRun[] {
-  return run === null || run.checkpoint === null ? [] : [{ ...run, checkpoint: run.checkpoint }];
+function latestSource(runs: readonly RunRecord[], task: string, deltaName: string): FinishedRun | null {
+  const latest = runs
+    .filter((run) => run.task === task && run.deltaName === deltaName && isFinishedSource(run))
+    .sort((a, b) => a.provenance.time.localeCompare(b.provenance.time))
+    .at(-1);
+  return asFinished(latest ?? null);
+}
+
+function isFinishedSource({ kind, role, status }: RunRecord): boolean {
+  return kind === 'tune' && role === 'source' && status === 'done';
 }
 
 /** The source that the configuration asks for, if it is on record. */
@@ -90,5 +103,5 @@ async function askedFor(
   deltaName: string,
 ): Promise<FinishedRun | null> {
   const { state, record } = await judgeRequest(session, runs, sourceTune(session, task, deltaName));
-  return state === 'done' ? (finished(record)[0] ?? null) : null;
+  return state === 'done' ? asFinished(record) : null;
 }

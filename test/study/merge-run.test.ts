@@ -111,6 +111,21 @@ describe('merging by scores', { timeout: 120_000 }, () => {
     expect(before).toMatchObject({ sources: ["it's", 'last letter'], stale: [] });
   });
 
+  it('shows weights of sources that no longer fit the study, and calls them stale', async () => {
+    const study = await copyOfScored();
+    const { weights } = await studyWeights(study, forCopy(byLoss));
+    await configure(study, { deltas: { adapter: { type: 'adapter', size: 3 } } });
+    const reason = 'the settings changed';
+    expect(await studyWeights(study, forCopy(byLoss))).toMatchObject({
+      weights,
+      stale: [
+        { source: "it's", reason },
+        { source: 'last letter', reason },
+      ],
+    });
+    await expect(execute(study, forCopy(byLoss))).rejects.toMatchObject({ code: 'no-other-source' });
+  });
+
   it('takes the best source by a score that exists per block or layer only', async () => {
     const study = await copyOfScored();
     for (const [method, granularity] of [
