@@ -8,6 +8,7 @@ import { listDevices } from '../engine/index.js';
 import { loadStudy } from '../study/load.js';
 import { preflight } from '../study/preflight.js';
 import { studyReport } from '../study/report/report.js';
+import { describeStale } from '../study/merge-scores.js';
 import { readSnapshot, type StudyProblem } from '../study/snapshot.js';
 import { studyStatus } from '../study/status.js';
 import { studyWeights } from '../study/study-weights.js';
@@ -47,11 +48,9 @@ export function weightsCommand(signal: AbortSignal): Command {
   );
   return withCommonOptions(command, mergeChoiceSchema, signal, async (chosen, context) => {
     const deltaName = await chosenDelta(context, chosen.delta);
-    const weights = await studyWeights(context.directory, {
-      target: chosen.target,
-      deltaName,
-      by: mergeChoiceOf(chosen),
-    });
+    const { configuration } = await loadStudy(context.directory);
+    const request = { target: chosen.target, deltaName, by: mergeChoiceOf(chosen, configuration) };
+    const weights = await studyWeights(context.directory, request, context.seed);
     const rows = [
       ['source', ...weights.parts],
       ...weights.sources.map((source, j) => [
@@ -62,6 +61,11 @@ export function weightsCommand(signal: AbortSignal): Command {
       ['effective sources', ...weights.weights.map(({ effectiveSources }) => effectiveSources.toFixed(2))],
     ];
     const notices = weights.weights.flatMap(({ notice }) => (notice === null ? [] : [notice.message]));
+    const stale = describeStale(request, weights.stale);
+    if (weights.missing.length > 0) {
+      notices.push(`Left out, since no source is on record: ${weights.missing.join(', ')}.`);
+    }
+    if (stale !== null) notices.push(`${stale.message} ${stale.remedy}`);
     const title = `${weights.label} for ${chosen.target}${weights.temperature === null ? '' : ` at temperature ${weights.temperature}`}`;
     context.terminal.result([title, alignColumns(rows), ...new Set(notices)].join('\n'), {
       target: chosen.target,

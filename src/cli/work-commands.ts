@@ -195,15 +195,16 @@ export function mergeCommand(signal: AbortSignal): Command {
         'products',
       ]),
     );
-  return withCommonOptions(command, options, signal, async (chosen, context) =>
-    runAndTell(context, {
+  return withCommonOptions(command, options, signal, async (chosen, context) => {
+    const { configuration } = await loadStudy(context.directory);
+    await runAndTell(context, {
       kind: 'merge',
       target: chosen.target,
       deltaName: await chosenDelta(context, chosen.delta),
-      by: mergeChoiceOf(chosen),
+      by: mergeChoiceOf(chosen, configuration),
       loraRule: chosen.loraRule,
-    }),
-  );
+    });
+  });
 }
 
 export function runCommand(signal: AbortSignal): Command {

@@ -56,13 +56,19 @@ export function taskNamed(name: string, tasks: readonly TaskEntry[]): TaskEntry 
   });
 }
 
-/** Source tasks in the study's order: those it names, else all. */
+/** Source tasks in the study's order: those it names, each once, else all. */
 export function sourceTasks(configuration: StudyConfiguration, tasks: readonly TaskEntry[]): string[] {
-  return configuration.sources.tasks ?? tasks.map(({ name }) => name);
+  return namedOnceOrAll(configuration.sources.tasks, tasks);
 }
 
+/** Target tasks in the study's order: those it names, each once, else all. */
 export function targetTasks(configuration: StudyConfiguration, tasks: readonly TaskEntry[]): string[] {
-  return configuration.targets.tasks ?? tasks.map(({ name }) => name);
+  return namedOnceOrAll(configuration.targets.tasks, tasks);
+}
+
+/** A task that is named twice would count twice in averages. */
+function namedOnceOrAll(named: readonly string[] | undefined, tasks: readonly TaskEntry[]): string[] {
+  return [...new Set(named ?? tasks.map(({ name }) => name))];
 }
 
 /** Which files serve a number of shots. */

@@ -35,6 +35,10 @@ export async function writeCheckpoint(
   return { path, sha256: createHash('sha256').update(bytes).digest('hex'), bytes: bytes.length };
 }
 
+/** Not the command that needs the file: that may be another than the one that made it. */
+const MAKE_AGAIN =
+  'Restore the file, or make it again: a tuning with deltaloom tune, a merge with deltaloom merge.';
+
 /**
  * Reads a checkpoint that a record names.
  *
@@ -50,7 +54,7 @@ export async function readCheckpoint(
     throw new DeltaloomError(
       'checkpoint-changed',
       'The checkpoint is not the one that its record names: the file was overwritten.',
-      { place: { file }, remedy: 'Restore the file, or make it again by running the same command.' },
+      { place: { file }, remedy: MAKE_AGAIN },
     );
   }
   const tensors = await readTensors(file);
@@ -74,7 +78,7 @@ async function hashOf(file: string): Promise<string> {
   } catch (cause) {
     throw new DeltaloomError('checkpoint-missing', "The checkpoint is missing or can't be read.", {
       place: { file },
-      remedy: 'Restore the file, or make it again by running the same command.',
+      remedy: MAKE_AGAIN,
       cause,
     });
   }

@@ -36,6 +36,16 @@ export function configurationProblems(
 
   const checkNames = (list: readonly string[] | undefined, path: Path): void => {
     list?.forEach((name, i) => {
+      if (list.indexOf(name) < i) {
+        add(
+          'warning',
+          'task-named-twice',
+          [...path, i],
+          `The task '${name}' is named more than once in '${path.join('.')}'. It counts once.`,
+          'Remove it here, or name the task that is meant.',
+        );
+        return;
+      }
       if (known.has(name)) return;
       const near = nearestName(name, names);
       add(

@@ -91,7 +91,8 @@ async function recordedRun(study: StudyFiles, plan: PlannedTune): Promise<Finish
   return usable ? asFinished(plan.recorded) : null;
 }
 
-function asFinished(run: RunRecord | null): FinishedRun | null {
+/** A run with its checkpoint; null for one that has none. */
+export function asFinished(run: RunRecord | null): FinishedRun | null {
   if (run === null) return null;
   const { checkpoint } = run;
   return checkpoint === null ? null : { ...run, checkpoint };

@@ -5,6 +5,7 @@ import { tuningOf } from './configuration.js';
 import { contentKey } from './content-key.js';
 import { evaluateCheckpoint } from './evaluate-run.js';
 import { readExamples } from './examples.js';
+import { Pace } from './pace.js';
 import { cachePath } from './paths.js';
 import { SourceFinder, firstTargetSeed, stepTune, teacherRun, type FinishedRun } from './planned-runs.js';
 import type {
@@ -16,8 +17,11 @@ import type {
 } from './scoring/index.js';
 import { scoreStudy } from './scoring/index.js';
 import type { StudySession } from './session.js';
-import { isOnRecord, planTune } from './plan-tune.js';
+import { shellWord } from './shell-word.js';
+import { isOnRecord, planTune, stepsOf, type PlannedTune } from './plan-tune.js';
+import { describeTune } from './tune-jobs.js';
 import { runTune } from './tune-run.js';
+import type { TuningStep } from './tuning.js';
 
 export interface ScoreRequest {
   readonly deltaName: string;
@@ -53,15 +57,22 @@ export async function scoreMatrices(session: StudySession, request: ScoreRequest
   });
 }
 
-export async function scoringRequest(session: StudySession, request: ScoreRequest): Promise<ScoringRequest> {
+/**
+ * Everything that the cells of a request are computed from, and the identity that follows from it. Nothing is computed.
+ *
+ * @param known the sources, where they have been found already
+ * @throws DeltaloomError `source-missing`, `probe-missing`, and of data that are missing
+ */
+export async function scoringRequest(
+  session: StudySession,
+  request: ScoreRequest,
+  known?: readonly FinishedRun[],
+): Promise<ScoringRequest> {
   const { configuration, tasks } = session;
   const { deltaName } = request;
   const rows = union(targetTasks(configuration, tasks), request.targets);
   const columns = union(sourceTasks(configuration, tasks), request.sources);
-  const finder = new SourceFinder(session);
-  const wantedSources = request.sources ?? columns;
-  const sources = await finder.findAll(wantedSources, deltaName);
-  refuseMissing(wantedSources, sources, deltaName);
+  const sources = known ?? (await foundSources(session, request.sources ?? columns, deltaName));
   const targets: ScoredTarget[] = [];
   for (const task of request.targets ?? rows) targets.push(await scoredTarget(session, task, request));
   const delta = session.delta(deltaName);
@@ -76,6 +87,7 @@ export async function scoringRequest(session: StudySession, request: ScoreReques
     sources: sources.map((run) => scoredDelta(session, run, true)),
     rows,
     columns,
+    catalogue: tasks.map(({ name }) => name),
     backboneFingerprint: await session.backboneFingerprint(),
     lengths: configuration.lengths,
     probe: {
@@ -92,18 +104,49 @@ export async function scoringRequest(session: StudySession, request: ScoreReques
   };
 }
 
+async function foundSources(
+  session: StudySession,
+  tasks: readonly string[],
+  deltaName: string,
+): Promise<FinishedRun[]> {
+  const sources = await new SourceFinder(session).findAll(tasks, deltaName);
+  const missing = tasks.filter((task) => !sources.some((run) => run.task === task));
+  refuseMissingSources(session, missing, deltaName, 'name the sources to score (--source)');
+  return sources;
+}
+
 function union(first: readonly string[], second: readonly string[] | undefined): string[] {
   return [...new Set([...first, ...(second ?? [])])];
 }
 
-function refuseMissing(wanted: readonly string[], found: readonly FinishedRun[], deltaName: string): void {
-  const missing = wanted.filter((task) => !found.some((run) => run.task === task));
+/**
+ * Names the tasks that have no source checkpoint, and the command that makes them.
+ *
+ * @param otherwise what else can be done
+ * @throws DeltaloomError `source-missing` unless `missing` is empty
+ */
+export function refuseMissingSources(
+  { tasks }: Pick<StudySession, 'tasks'>,
+  missing: readonly string[],
+  deltaName: string,
+  otherwise: string,
+): void {
   if (missing.length === 0) return;
+  const unknown = missing.filter((task) => tasks.every(({ name }) => name !== task));
   throw new DeltaloomError(
     'source-missing',
-    `There is no ${deltaName} source checkpoint of ${missing.map((task) => `'${task}'`).join(', ')}.`,
-    { remedy: 'Tune them first (deltaloom tune --role source), or name the sources to score.' },
+    `There is no ${deltaName} source checkpoint of ${quoted(missing)}.`,
+    {
+      remedy:
+        unknown.length > 0
+          ? `The study has no task ${quoted(unknown)}: correct 'sources.tasks' in deltaloom.json. deltaloom check says which names are near.`
+          : `Tune first: deltaloom tune --role source --task ${missing.map(shellWord).join(' ')} --delta ${shellWord(deltaName)}. Or ${otherwise}.`,
+    },
   );
+}
+
+function quoted(tasks: readonly string[]): string {
+  return tasks.map((task) => `'${task}'`).join(', ');
 }
 
 function scoredDelta(session: StudySession, run: FinishedRun, inPlace: boolean): ScoredDelta {
@@ -181,17 +224,10 @@ async function stepTuning(
       seed: firstTargetSeed(session),
     },
     tuned: async (source, target) => {
-      const plan = await planTune(session, stepTune(session, runOf(source), target));
-      const onRecord = await isOnRecord(session, plan, { needsCheckpoint: true });
-      const run =
-        onRecord && plan.recorded !== null ? plan.recorded : await runTune(session, plan, () => undefined);
-      const { checkpoint } = run;
+      const run = await stepRun(session, await planTune(session, stepTune(session, runOf(source), target)));
       return {
         dev: run.results.dev,
-        tensors: async () => {
-          if (checkpoint === null) throw new Error('a finished run without a checkpoint');
-          return session.readDelta(checkpoint, await session.model(run.deltaName));
-        },
+        tensors: async () => session.readDelta(run.checkpoint, await session.model(run.deltaName)),
       };
     },
     zeroShot: async (source, target) => {
@@ -207,18 +243,63 @@ async function stepTuning(
   };
 }
 
-/** Copies of the sources after k steps on the target, where they are on record: what `performance` merges. */
-export async function stepRuns(
+/** A source after k steps on a target, tuned where it is not on record or its weights are not here. */
+async function stepRun(
+  session: StudySession,
+  plan: PlannedTune,
+  report: (step: TuningStep) => void = () => undefined,
+): Promise<FinishedRun> {
+  const onRecord = await isOnRecord(session, plan, { needsCheckpoint: true });
+  const run = onRecord && plan.recorded !== null ? plan.recorded : await runTune(session, plan, report);
+  if (run.checkpoint === null) throw new Error('a finished run without a checkpoint');
+  return { ...run, checkpoint: run.checkpoint };
+}
+
+/**
+ * Copies of the sources after k steps on the target, by the names of the sources, as their records know them: what
+ * `performance` merges. Their weights need not be here. null where one of them is not on record.
+ */
+export async function recordedStepRuns(
+  session: StudySession,
+  sources: readonly FinishedRun[],
+  target: string,
+): Promise<FinishedRun[] | null> {
+  const found: FinishedRun[] = [];
+  for (const source of sources) {
+    const plan = await planTune(session, stepTune(session, source, target));
+    const onRecord = await isOnRecord(session, plan, { needsCheckpoint: false });
+    const run = plan.recorded;
+    if (!onRecord || run?.checkpoint == null) return null;
+    found.push({ ...run, task: source.task, checkpoint: run.checkpoint });
+  }
+  return found;
+}
+
+/**
+ * The same with their weights. Scoring would not make them again: their scores are on record and fresh. So whoever needs them
+ * has them tuned.
+ */
+export async function tunedStepRuns(
   session: StudySession,
   sources: readonly FinishedRun[],
   target: string,
 ): Promise<FinishedRun[]> {
-  const found: FinishedRun[] = [];
+  const plans: { readonly plan: PlannedTune; readonly source: FinishedRun; readonly isHere: boolean }[] = [];
   for (const source of sources) {
     const plan = await planTune(session, stepTune(session, source, target));
-    if (!(await isOnRecord(session, plan, { needsCheckpoint: true }))) continue;
-    const run = plan.recorded;
-    if (run?.checkpoint != null) found.push({ ...run, task: source.task, checkpoint: run.checkpoint });
+    plans.push({ plan, source, isHere: await isOnRecord(session, plan, { needsCheckpoint: true }) });
   }
-  return found;
+  const total = plans.reduce((sum, { plan, isHere }) => sum + (isHere ? 0 : stepsOf(plan.request)), 0);
+  const pace = new Pace(session.context, total, 'steps');
+  const runs: FinishedRun[] = [];
+  for (const { plan, source, isHere } of plans) {
+    session.context.signal.throwIfAborted();
+    const label = `Tuning ${describeTune(plan.request)}`;
+    const about = { task: target, runId: plan.id };
+    if (!isHere) pace.report(label, 0, about);
+    const run = await stepRun(session, plan, ({ done }) => pace.report(label, done, about));
+    if (!isHere) pace.finish(stepsOf(plan.request));
+    runs.push({ ...run, task: source.task });
+  }
+  return runs;
 }

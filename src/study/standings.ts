@@ -153,6 +153,7 @@ class AskedFor {
     try {
       const chosen = chooseWeights({
         target,
+        deltaName,
         by: mergeAsRecorded(merge),
         compatibility: this.configuration.compatibility,
         sources: label === 'best-source' ? [...this.tunedTasks(deltaName)] : sources.map(({ task }) => task),

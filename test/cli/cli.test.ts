@@ -87,7 +87,7 @@ describe('the command line', { timeout: 300_000 }, () => {
     expect(JSON.parse(unknown.stdout)).toMatchObject({ error: { code: 'command-line-invalid' } });
     const json = await deltaloom('weights', '--study', study, '--target', 'copy', '--json');
     expect(json.code).toBe(1);
-    expect(JSON.parse(json.stdout)).toMatchObject({ error: { code: 'score-missing' } });
+    expect(JSON.parse(json.stdout)).toMatchObject({ error: { code: 'no-other-source' } });
   });
 
   it('does one thing after the other, and weighs what it scored', async () => {

@@ -21,7 +21,9 @@ describe('the weights of a study that merges fewer sources than its matrix has',
     await writeTinyStudy(study, { tasks: example.tasks, configuration: { sources, groups: {} } });
     // The column of another study's day, with the cell of this target never made.
     const cells = matrix.cells.filter((cell) => cell.target !== target || cell.source !== outside);
-    await new StudyStore(study).writeMatrix({ ...matrix, cells });
+    const store = new StudyStore(study);
+    await store.writeMatrix({ ...matrix, cells });
+    for (const run of example.runs) if (run.role === 'source') await store.writeRun(run);
   });
   afterEach(() => rm(study, { recursive: true }));
 

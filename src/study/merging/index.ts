@@ -4,3 +4,4 @@ export type { MergeCandidate, MergeContext, MergeDecision, MergeRequest } from '
 export { decideMerge, mergeForTarget } from './merge-for-target.js';
 export type { ChosenWeights, MergeBy, WeightRequest } from './plan-merge.js';
 export { chooseWeights } from './plan-merge.js';
+export { scoreCommand } from './score-command.js';

@@ -15,12 +15,14 @@ import { MODEL_PART } from '../../core/parts.js';
 import { mean } from '../../core/statistics.js';
 import type { JobRequest } from '../jobs.js';
 import type { ScoreMatrix } from '../records.js';
+import { scoreCommand } from './score-command.js';
 
 /** How a merge chooses its weights. */
 export type MergeBy = Extract<JobRequest, { kind: 'merge' }>['by'];
 
 export interface WeightRequest {
   readonly target: string;
+  readonly deltaName: string;
   readonly by: MergeBy;
   readonly compatibility: Compatibility;
   /** Tasks that have a source checkpoint, in the study's order; the target's own may be among them. */
@@ -137,13 +139,9 @@ function chooseExplicit(
   );
 }
 
-function granularityOption(by: MergeBy): string {
-  return by.kind === 'score' && by.granularity !== 'model' ? ` --granularity ${by.granularity}` : '';
-}
-
 /** The target's row over the sources at hand. */
 function rowOf(
-  { target, sources, matrix, by }: WeightRequest,
+  { target, deltaName, sources, matrix, by }: WeightRequest,
   method: ScoreMethod,
   value: (values: number[]) => number,
 ): ScoredSource[] {
@@ -154,7 +152,7 @@ function rowOf(
       throw new DeltaloomError(
         'score-missing',
         `There is no score by ${method} of source '${task}' for target '${target}'.`,
-        { remedy: `Run: deltaloom score --method ${method}${granularityOption(by)}.` },
+        { remedy: `Run: ${scoreCommand({ by, method, target, deltaName })}.` },
       );
     }
     return { task, value: value(cell.values.map((number) => number ?? Number.NaN)) };

@@ -131,7 +131,7 @@ async function gradientCells(wanted: readonly WantedCell[], inputs: PairInputs):
 }
 
 async function weightCell(cell: WantedCell, inputs: PairInputs): Promise<CellValues> {
-  const own = await inputs.load(targetDelta(cell, inputs.target));
+  const own = await inputs.load(targetDelta(cell, inputs.target, inputs.request));
   const source = await inputs.load(inputs.source);
   const granularity: Granularity = cell.granularity;
   if (cell.method === 'weight-cosine') {
@@ -165,7 +165,11 @@ async function tuningCell(cell: WantedCell, inputs: PairInputs): Promise<CellVal
 /**
  * @throws DeltaloomError `target-without-delta` when the target was not tuned yet, or its weights are not in place
  */
-export function targetDelta({ method }: WantedCell, target: ScoredTarget): ScoredDelta {
+export function targetDelta(
+  { method }: WantedCell,
+  target: ScoredTarget,
+  { deltaName }: Pick<ScoringRequest, 'deltaName'>,
+): ScoredDelta {
   if (target.delta?.inPlace === true) return target.delta;
   const missing =
     target.delta === null
@@ -175,7 +179,7 @@ export function targetDelta({ method }: WantedCell, target: ScoredTarget): Score
     'target-without-delta',
     `'${method}' compares with the few-shot delta of the target, and ${missing}.`,
     {
-      remedy: `Tune it first from random initialisation: deltaloom tune --task ${shellWord(target.task)} --role target.`,
+      remedy: `Tune it first from random initialisation: deltaloom tune --task ${shellWord(target.task)} --role target --delta ${shellWord(deltaName)}.`,
     },
   );
 }

@@ -127,14 +127,14 @@ class ScoringWork {
     const teacher = cells.find(({ method }) => SCORE_METHOD_INFO[method].cost === 'two-forwards');
     const needsTarget = cells.find(({ method }) => SCORE_METHOD_INFO[method].needsTargetDelta);
     // Before any work: a row that will fail should not take an hour to say so.
-    if (needsTarget !== undefined) targetDelta(needsTarget, target);
+    if (needsTarget !== undefined) targetDelta(needsTarget, target, this.request);
 
     let probe: TargetProbe | null = null;
     const openProbe = async () =>
       (probe ??= await TargetProbe.open(await this.context.model(), target, {
         batchSize: this.request.probe.batchSize,
         compatibility: this.request.compatibility,
-        delta: teacher === undefined ? null : await this.load(targetDelta(teacher, target)),
+        delta: teacher === undefined ? null : await this.load(targetDelta(teacher, target, this.request)),
       }));
     try {
       for (const source of this.request.sources) {

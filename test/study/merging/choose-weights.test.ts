@@ -36,6 +36,7 @@ function matrix(parts: string[], values: Record<string, number[]>): ScoreMatrix 
 function request(by: MergeBy, change: Partial<WeightRequest> = {}): WeightRequest {
   return {
     target: 'a',
+    deltaName: 'adapter',
     by,
     compatibility: 'default',
     sources: SOURCES,
@@ -106,7 +107,10 @@ describe('chooseWeights', () => {
   it('says what is missing', () => {
     const partial = { ...blocks, cells: blocks.cells.filter(({ source }) => source !== 'c') };
     expect(() => chooseWeights(request(byBlock, { matrix: partial }))).toThrow(
-      /no score by hidden-cosine of source 'c' for target 'a'/,
+      expect.objectContaining({
+        message: "There is no score by hidden-cosine of source 'c' for target 'a'.",
+        remedy: 'Run: deltaloom score --method hidden-cosine --granularity block --target a --delta adapter.',
+      }),
     );
     expect(() => chooseWeights(request({ kind: 'average' }, { sources: ['a'] }))).toThrow(/but its own/);
     expect(() => chooseWeights(request({ kind: 'group' }))).toThrow(/in no group/);

@@ -254,6 +254,8 @@ describe('scoreStudy', () => {
     const targets = request().targets.map((target) => ({ ...target, delta: null }));
     await expect(scoreStudy(request({ targets }), context())).rejects.toMatchObject({
       code: 'target-without-delta',
+      remedy:
+        'Tune it first from random initialisation: deltaloom tune --task a --role target --delta adapter.',
     });
     expect(double.calls.sweeps).toBe(0);
     await scoreStudy(request({ targets, methods: ['loss'] }), context());
