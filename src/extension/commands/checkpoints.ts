@@ -160,7 +160,7 @@ function collectWeights(
   const { study, index } = ownerOf(environment, directory);
   return [...index.tasks.values()].flatMap(({ task, checkpoints, merges }) => [
     ...checkpoints
-      .filter(({ run, state }) => run.checkpoint !== null && state !== 'absent')
+      .filter(({ weightsHere }) => weightsHere)
       .map((checkpoint): Choice<CheckpointNode> => ({
         heading: task.name,
         label: `${task.name}: ${formatRun(checkpoint.run)}`,
@@ -168,7 +168,7 @@ function collectWeights(
         value: { kind: 'checkpoint', study, group: null, checkpoint },
       })),
     ...merges
-      .filter(({ state }) => state !== 'absent')
+      .filter(({ weightsHere }) => weightsHere)
       .map((merge): Choice<MergeNode> => ({
         heading: task.name,
         label: `${task.name}: ${formatMerge(merge.record)}`,

@@ -109,8 +109,8 @@ type Evaluable = { readonly deltaName: string; readonly checkpoint: string | nul
 function collectEvaluable(owner: IndexedStudy, task: string): Choice<Evaluable>[] {
   const [firstDelta = ''] = Object.keys(configurationOf(owner).deltas);
   const contents = owner.index.tasks.get(task);
-  const checkpoints = (contents?.checkpoints ?? []).flatMap(({ run, state, score }): Choice<Evaluable>[] =>
-    run.checkpoint === null || state === 'absent'
+  const checkpoints = (contents?.checkpoints ?? []).flatMap(({ run, weightsHere, score }): Choice<Evaluable>[] =>
+    run.checkpoint === null || !weightsHere
       ? []
       : [
           {

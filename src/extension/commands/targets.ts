@@ -68,8 +68,8 @@ export function weightRows(rows: readonly TreeNode[]): (CheckpointNode | MergeNo
 /** The path of a row's weights, relative to the study. */
 export function pathOfWeights(row: CheckpointNode | MergeNode): string {
   const path = row.kind === 'merge' ? row.merge.record.checkpoint.path : row.checkpoint.run.checkpoint?.path;
-  const state = row.kind === 'merge' ? row.merge.state : row.checkpoint.state;
-  if (path === undefined || state === 'absent') {
+  const { weightsHere } = row.kind === 'merge' ? row.merge : row.checkpoint;
+  if (path === undefined || !weightsHere) {
     throw new DeltaloomError('weights-absent', STRINGS.checkpoints.notOnDisk);
   }
   return path;
