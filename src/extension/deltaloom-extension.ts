@@ -102,6 +102,7 @@ export class DeltaloomExtension {
       view: this.view,
       extensionUri: context.extensionUri,
       arrival: this.arrival,
+      sourcesInUse: (directory, deltaName, tasks) => judge.sourcesInUse(directory, deltaName, tasks),
       checkStudy: (study) => this.check(study),
     };
     context.subscriptions.push(

@@ -8,9 +8,10 @@ import { formatMerge, formatMetric, formatRun } from '../tree/labels.js';
 import type { Draggable } from '../tree/drag-and-drop.js';
 import type { CheckpointNode, MergeNode, TreeNode } from '../tree/nodes.js';
 import type { CommandEnvironment, CommandTable } from './environment.js';
-import { submitMerge } from './merging.js';
+import { canJoinMerge } from './merge-choices.js';
+import { demandCurrentSources, submitMerge } from './merging.js';
 import { pickOne } from './pickers.js';
-import { chooseStudy, chooseTasks, isNode, pathOfWeights, rowsOf, weightRows } from './targets.js';
+import { chooseStudy, chooseTask, isNode, pathOfWeights, rowsOf, weightRows } from './targets.js';
 import type { Choice } from './tune-choices.js';
 import { ownerOf, tuneFrom } from './tuning.js';
 
@@ -33,10 +34,9 @@ export function checkpointCommands(environment: CommandEnvironment): CommandTabl
       const row = await chooseWeights(environment, first);
       if (row !== undefined) await services.openRecord(row.study, recordOf(row));
     },
-    [COMMANDS.openData]: async (first, others) => {
-      const chosen = await chooseTasks(environment.view, first, others, STRINGS.studies.task);
-      const [task] = chosen?.tasks ?? [];
-      if (chosen !== undefined && task !== undefined) await services.openData(chosen.owner.study, task);
+    [COMMANDS.openData]: async (first) => {
+      const chosen = await chooseTask(environment.view, first, STRINGS.studies.task);
+      if (chosen !== undefined) await services.openData(chosen.owner.study, chosen.task);
     },
     [COMMANDS.reveal]: async (first) => {
       const target = await revealTarget(environment, first);
@@ -87,7 +87,7 @@ export async function dropOnto(
     dragged.kind === 'merge' ? formatMerge(dragged.merge.record) : dragged.checkpoint.run.task,
   );
   const choices: Choice<'tune' | 'merge'>[] = [{ label: STRINGS.checkpoints.dropTune(task), value: 'tune' }];
-  if (target.kind === 'merge' && dragged.kind === 'checkpoint' && dragged.checkpoint.run.task !== task) {
+  if (canJoinMerge(dragged, target)) {
     choices.push({
       label: STRINGS.checkpoints.dropMerge(task),
       detail: STRINGS.checkpoints.dropMergeDetail,
@@ -101,6 +101,7 @@ export async function dropOnto(
   );
   if (what === 'tune') await tuneFrom(environment, owner, task, deltaName, initialisation);
   if (what === 'merge' && target.kind === 'merge' && dragged.kind === 'checkpoint') {
+    await demandCurrentSources(environment, owner, [dragged]);
     const tasks = new Set([
       ...target.merge.record.sources.map((source) => source.task),
       dragged.checkpoint.run.task,
@@ -183,13 +184,12 @@ async function revealTarget(environment: CommandEnvironment, argument: unknown):
     return Uri.file(resolveInStudy(argument.study.directory, pathOfWeights(argument)));
   }
   if (isNode(argument) && argument.kind === 'study') return argument.study.uri;
-  const chosen = await chooseTasks(environment.view, argument, undefined, STRINGS.studies.task);
-  const [task] = chosen?.tasks ?? [];
-  if (chosen === undefined || task === undefined) return undefined;
-  const [file] =
-    chosen.owner.index.tasks.get(task)?.task.data.flatMap(({ files }) => Object.values(files)) ?? [];
+  const chosen = await chooseTask(environment.view, argument, STRINGS.studies.task);
+  if (chosen === undefined) return undefined;
+  const { owner, task } = chosen;
+  const [file] = owner.index.tasks.get(task)?.task.data.flatMap(({ files }) => Object.values(files)) ?? [];
   if (file === undefined) throw new DeltaloomError('no-data', STRINGS.messages.noDataFile(task));
-  return Uri.file(resolveInStudy(chosen.owner.study.directory, file));
+  return Uri.file(resolveInStudy(owner.study.directory, file));
 }
 
 async function deleteRows(

@@ -60,6 +60,17 @@ export async function chooseTasks(
   return task === undefined ? undefined : { owner, tasks: [task] };
 }
 
+/** For work on one task: of several selected rows the clicked one is meant, wherever it stands among them. */
+export async function chooseTask(
+  view: StudyView,
+  first: unknown,
+  title: string,
+): Promise<{ readonly owner: IndexedStudy; readonly task: string } | undefined> {
+  const chosen = await chooseTasks(view, first, undefined, title);
+  const [task] = chosen?.tasks ?? [];
+  return chosen === undefined || task === undefined ? undefined : { owner: chosen.owner, task };
+}
+
 /** The rows that have weights. */
 export function weightRows(rows: readonly TreeNode[]): (CheckpointNode | MergeNode)[] {
   return rows.filter((row) => row.kind === 'checkpoint' || row.kind === 'merge');

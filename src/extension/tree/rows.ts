@@ -27,7 +27,13 @@ import {
 } from './nodes.js';
 import { bestResultOf } from './best-result.js';
 import { scoreOverSeeds } from './seeds.js';
-import { errorsOf, isMergeable, type Checkpoint, type CheckpointState, type TaskContents } from './study-index.js';
+import {
+  errorsOf,
+  isMergeable,
+  type Checkpoint,
+  type CheckpointState,
+  type TaskContents,
+} from './study-index.js';
 
 /** A row of the tree as data: what `provider.ts` turns into a TreeItem, and the tests compare. */
 export interface Row {
