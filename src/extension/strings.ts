@@ -102,6 +102,7 @@ export const STRINGS = {
     pick: 'Jobs: choose one to see its log',
     cancel: 'Cancel',
     showLog: 'Show Log',
+    nothingLogged: 'Nothing is logged yet: this job has not begun, or it was cancelled before it could.\n',
     attempt: (attempt: number) => `attempt ${attempt}`,
   },
   status: {
@@ -210,6 +211,11 @@ export const STRINGS = {
   },
   checkpoints: {
     useFor: 'Use as initialisation of which task?',
+    openWhich: 'Open which checkpoint?',
+    compareWhich: 'Compare which checkpoint?',
+    recordWhich: 'Open the record of which checkpoint?',
+    commitWhich: 'Show the commit of which checkpoint?',
+    deleteWhich: 'Delete which checkpoint?',
     compareWith: 'Compare with which checkpoint?',
     notOnDisk: 'The weights of this checkpoint are not on this machine. Tune again to make them anew.',
     confirmDelete: (count: number) => `Delete ${counted(count, 'checkpoint')}?`,

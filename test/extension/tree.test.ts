@@ -15,6 +15,7 @@ import {
   type IndexedStudy,
   type TreeNode,
 } from '../../src/extension/tree/nodes.js';
+import { firstLines } from '../../src/extension/tree/labels.js';
 import { collectRow, collectTooltip, markdownText } from '../../src/extension/tree/rows.js';
 import {
   appearanceOf,
@@ -457,6 +458,13 @@ describe('the tree', () => {
       (node) => node.kind === 'checkpoint' && node.checkpoint.state === 'stale',
     );
     expect(collectTooltip(stale)).toContain('Stale: the settings of the delta');
+  });
+
+  it('names the first of many, and counts the others', () => {
+    const lines = Array.from({ length: 12 }, (_, index) => `line ${index}`);
+    expect(firstLines(lines, 10)).toEqual([...lines.slice(0, 10), 'and 2 more']);
+    expect(firstLines(lines, 12)).toEqual(lines);
+    expect(firstLines([], 10)).toEqual([]);
   });
 
   it('shows names as they are, whatever Markdown would make of them', () => {

@@ -3,8 +3,9 @@ import { DeltaloomError } from '../../core/errors.js';
 import type { RunRecord } from '../../study/records.js';
 import { COMMANDS } from '../identifiers.js';
 import { mergeRecordPath, predictionsPath, resolveInStudy, runRecordPath } from '../../study/paths.js';
+import type { Study } from '../services.js';
 import { STRINGS } from '../strings.js';
-import { formatMerge, formatMetric, formatRun } from '../tree/labels.js';
+import { firstLines, formatMerge, formatMetric, formatRun } from '../tree/labels.js';
 import type { Draggable } from '../tree/drag-and-drop.js';
 import type { CheckpointNode, MergeNode, TreeNode } from '../tree/nodes.js';
 import type { CommandEnvironment, CommandTable } from './environment.js';
@@ -19,19 +20,21 @@ export function checkpointCommands(environment: CommandEnvironment): CommandTabl
   const { services } = environment;
   return {
     [COMMANDS.openCheckpoint]: async (first) => {
-      const row = await chooseWeights(environment, first);
+      const row = await chooseWeights(environment, first, STRINGS.checkpoints.openWhich);
       if (row !== undefined) await services.openCheckpoint(row.study, pathOfWeights(row));
     },
     [COMMANDS.compare]: async (first, others) => {
+      // The title of an editor brings the file that is open there.
+      if (first instanceof Uri) return compareOpened(environment, first.fsPath);
       const rows = weightRows(rowsOf(first, others));
-      const one = rows[0] ?? (await chooseWeights(environment, first));
+      const one = rows[0] ?? (await chooseWeights(environment, first, STRINGS.checkpoints.compareWhich));
       if (one === undefined) return;
-      const other = rows[1] ?? (await chooseOther(environment, one));
+      const other = rows[1] ?? (await chooseOther(environment, one.study, sideOf(one)));
       if (other === undefined) return;
       await services.openCheckpoint(one.study, pathOfWeights(one), pathOfWeights(other));
     },
     [COMMANDS.openRecord]: async (first) => {
-      const row = await chooseWeights(environment, first);
+      const row = await chooseWeights(environment, first, STRINGS.checkpoints.recordWhich);
       if (row !== undefined) await services.openRecord(row.study, recordOf(row));
     },
     [COMMANDS.openData]: async (first) => {
@@ -44,21 +47,28 @@ export function checkpointCommands(environment: CommandEnvironment): CommandTabl
         await commands.executeCommand(onOwnDesktop() ? 'revealFileInOS' : 'revealInExplorer', target);
     },
     [COMMANDS.showCommit]: async (first) => {
-      const row = await chooseWeights(environment, first);
+      const row = await chooseWeights(environment, first, STRINGS.checkpoints.commitWhich);
       if (row === undefined) return;
       const { commit } = recordOf(row).provenance;
       if (commit === null) throw new DeltaloomError('no-commit', STRINGS.checkpoints.noCommit);
       await services.openCommit(row.study, commit);
     },
     [COMMANDS.deleteCheckpoint]: async (first, others) => {
-      // The Delete key brings no rows: the selected ones are meant.
+      // The Delete key brings no rows: the selected ones are meant, and nothing where none of them is a checkpoint.
       const rows = isNode(first) ? rowsOf(first, others) : environment.view.view.selection;
       const chosen = weightRows(rows);
-      const only = chosen.length === 0 ? await chooseWeights(environment, first) : undefined;
-      await deleteRows(environment, only === undefined ? chosen : [only]);
+      if (chosen.length > 0 || isNode(first) || first === SELECTED) {
+        await deleteRows(environment, chosen);
+        return;
+      }
+      const only = await chooseWeights(environment, first, STRINGS.checkpoints.deleteWhich);
+      await deleteRows(environment, only === undefined ? [] : [only]);
     },
   };
 }
+
+/** What package.json binds the Delete key with: unlike the palette it asks for nothing. */
+const SELECTED = 'selected';
 
 /** Whether the files are on the person's own desktop: only there are a trash and a file manager. */
 function onOwnDesktop(): boolean {
@@ -125,6 +135,7 @@ function recordOf(
 async function chooseWeights(
   environment: CommandEnvironment,
   argument: unknown,
+  placeholder: string,
 ): Promise<CheckpointNode | MergeNode | undefined> {
   if (isNode(argument)) return weightRows([argument])[0];
   const selected = weightRows(environment.view.view.selection);
@@ -133,17 +144,45 @@ async function chooseWeights(
   if (owner === undefined) return undefined;
   const choices = collectWeights(environment, owner.study.directory);
   if (choices.length === 0) throw new DeltaloomError('no-checkpoints', STRINGS.checkpoints.none);
-  return pickOne(choices, { title: owner.study.name, placeholder: STRINGS.evaluate.which });
+  return pickOne(choices, { title: owner.study.name, placeholder });
+}
+
+/** One of the two checkpoints of a comparison. */
+interface Side {
+  /** Absolute. */
+  readonly file: string;
+  /** undefined: a file of no record, which may be of any. */
+  readonly deltaName: string | undefined;
+}
+
+function sideOf(row: CheckpointNode | MergeNode): Side {
+  return { file: fileOf(row), deltaName: recordOf(row).deltaName };
+}
+
+function fileOf(row: CheckpointNode | MergeNode): string {
+  return resolveInStudy(row.study.directory, pathOfWeights(row));
+}
+
+/** Compares the checkpoint of an editor with one of the study that it lies in, or of the one that is chosen. */
+async function compareOpened(environment: CommandEnvironment, file: string): Promise<void> {
+  const { services, studies, view } = environment;
+  const study =
+    studies.find(file) ?? (await chooseStudy(view, undefined, STRINGS.checkpoints.compareWith))?.study;
+  if (study === undefined) return;
+  const known = collectWeights(environment, study.directory).find(({ value }) => fileOf(value) === file);
+  const deltaName = known === undefined ? undefined : recordOf(known.value).deltaName;
+  const other = await chooseOther(environment, study, { file, deltaName });
+  if (other !== undefined) await services.openCheckpoint(study, file, pathOfWeights(other));
 }
 
 function chooseOther(
   environment: CommandEnvironment,
-  one: CheckpointNode | MergeNode,
+  study: Study,
+  { file, deltaName }: Side,
 ): Promise<CheckpointNode | MergeNode | undefined> {
-  const path = pathOfWeights(one);
-  const deltaOf = (row: CheckpointNode | MergeNode): string => recordOf(row).deltaName;
-  const choices = collectWeights(environment, one.study.directory).filter(
-    ({ value }) => deltaOf(value) === deltaOf(one) && pathOfWeights(value) !== path,
+  const choices = collectWeights(environment, study.directory).filter(
+    ({ value }) =>
+      (deltaName === undefined || recordOf(value).deltaName === deltaName) && fileOf(value) !== file,
   );
   if (choices.length === 0) throw new DeltaloomError('no-checkpoints', STRINGS.checkpoints.none);
   return pickOne(
@@ -192,6 +231,9 @@ async function revealTarget(environment: CommandEnvironment, argument: unknown):
   return Uri.file(resolveInStudy(owner.study.directory, file));
 }
 
+/** More than these make a dialog taller than the window. */
+const NAMED = 10;
+
 async function deleteRows(
   { studies }: CommandEnvironment,
   rows: readonly (CheckpointNode | MergeNode)[],
@@ -203,7 +245,7 @@ async function deleteRows(
   const [detail, button] = useTrash ? [deleteDetail, toTrash] : [deleteDetailForGood, forGood];
   const sure = await window.showWarningMessage(
     confirmDelete(rows.length),
-    { modal: true, detail: `${rows.map(nameOfRow).join('\n')}\n\n${detail}` },
+    { modal: true, detail: `${firstLines(rows.map(nameOfRow), NAMED).join('\n')}\n\n${detail}` },
     button,
   );
   if (sure !== button) return;

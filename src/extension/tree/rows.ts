@@ -3,6 +3,7 @@ import { STRINGS } from '../strings.js';
 import { collectJobLine } from '../jobs/job-lines.js';
 import { formatAge } from '../durations.js';
 import {
+  firstLines,
   formatInitialisation,
   formatMerge,
   formatMetric,
@@ -153,14 +154,12 @@ const TOLD_PROBLEMS = 8;
 
 function problemsTooltip({ index: { snapshot } }: ProblemsNode): string {
   const errors = errorsOf(snapshot);
-  const told = errors.slice(0, TOLD_PROBLEMS).map(({ file, line, message, remedy }) => {
+  const told = errors.map(({ file, line, message, remedy }) => {
     const place = line === undefined ? file : `${file}:${line}`;
     return markdownText(`${place}: ${message} ${remedy}`);
   });
-  const rest = errors.length - told.length;
   return paragraphs([
-    ...told,
-    rest > 0 ? STRINGS.tree.more(rest) : '',
+    ...firstLines(told, TOLD_PROBLEMS),
     snapshot.configuration === null ? STRINGS.tree.lastUnderstood : '',
   ]);
 }
