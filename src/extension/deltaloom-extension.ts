@@ -26,6 +26,7 @@ import { percentOf } from './jobs/job-lines.js';
 import { isLogInView, LogDocuments } from './jobs/log-documents.js';
 import { EditorJobs } from './jobs/runtime-jobs.js';
 import { StatusItem } from './jobs/status-item.js';
+import { CheckedProblems, readingOf } from './problems/checked.js';
 import { StudyDiagnostics } from './problems/diagnostics.js';
 import type { Services, Study } from './services.js';
 import { affects, readSettings } from './settings.js';
@@ -34,6 +35,7 @@ import { Arrival } from './studies/arrival.js';
 import { WorkspaceStudies } from './studies/registry.js';
 import { StalenessJudge } from './studies/staleness.js';
 import { rowDecorations } from './tree/decorations.js';
+import type { IndexedStudy } from './tree/nodes.js';
 import { StudyView } from './tree/view.js';
 
 /** How long a word in passing stands in the status bar. */
@@ -50,8 +52,7 @@ export class DeltaloomExtension {
   private readonly contextKeys: ContextKeys;
   private readonly arrival: Arrival;
   private readonly diagnostics = new StudyDiagnostics();
-  /** What the last check found, until the study is read anew. */
-  private readonly checked = new Map<string, readonly StudyProblem[]>();
+  private readonly checked = new CheckedProblems();
 
   constructor(private readonly context: ExtensionContext) {
     const trusted = (): boolean => workspace.isTrusted;
@@ -102,6 +103,7 @@ export class DeltaloomExtension {
       view: this.view,
       extensionUri: context.extensionUri,
       arrival: this.arrival,
+      sourcesInUse: (directory, deltaName, tasks) => judge.sourcesInUse(directory, deltaName, tasks),
       checkStudy: (study) => this.check(study),
     };
     context.subscriptions.push(
@@ -143,7 +145,7 @@ export class DeltaloomExtension {
       workspace.onDidSaveTextDocument(({ fileName }) => {
         const study = fileName.endsWith('deltaloom.json') ? this.studies.find(fileName) : undefined;
         if (study !== undefined && trusted())
-          void this.check(study).catch((error: unknown) => this.log.warn(String(error)));
+          void this.checkSaved(study).catch((error: unknown) => this.log.warn(String(error)));
       }),
       workspace.onDidChangeConfiguration((event) => {
         if (affects(event, SETTINGS.studyFolder)) void this.studies.refresh();
@@ -192,20 +194,48 @@ export class DeltaloomExtension {
     if (workspace.isTrusted) await this.jobs.joinIfRunning();
   }
 
-  private async check(study: Study): Promise<readonly StudyProblem[]> {
-    const problems = await this.jobs.check(study.directory);
-    this.checked.set(study.directory, problems);
-    await this.diagnostics.update(study, merged(study.snapshot.problems, problems));
+  private async check({ directory }: Study): Promise<readonly StudyProblem[]> {
+    const before = this.indexed(directory);
+    let problems = await this.jobs.check(directory);
+    let now = this.indexed(directory);
+    if (before !== undefined && now !== undefined && readingOf(before) !== readingOf(now)) {
+      // Of a study that has changed meanwhile it would bring back what was mended.
+      problems = await this.jobs.check(directory);
+      now = this.indexed(directory);
+    }
+    if (now !== undefined) {
+      await this.checked.remember(now, problems);
+      await this.showProblems(directory);
+    }
     return problems;
   }
 
+  /** What was saved is read first: read later, it would look as if it had changed since the check. */
+  private async checkSaved(study: Study): Promise<void> {
+    await this.studies.refresh(study.directory);
+    await this.check(study);
+  }
+
+  private async showProblems(directory: string): Promise<void> {
+    const owner = this.indexed(directory);
+    if (owner === undefined) return;
+    const checked = await this.checked.current(owner);
+    const { study } = owner;
+    // What was read anew meanwhile is shown by its own turn; what has gone is not shown any more.
+    if (this.indexed(directory)?.study !== study) return;
+    await this.diagnostics.update(study, merged(study.snapshot.problems, checked));
+  }
+
+  private indexed(directory: string): IndexedStudy | undefined {
+    return this.view.indexed().find(({ study }) => study.directory === directory);
+  }
+
   private studyChanged(directory: string): void {
-    const study = this.studies.studies.find((candidate) => candidate.directory === directory);
-    if (study === undefined) {
-      this.checked.delete(directory);
+    if (this.indexed(directory) === undefined) {
+      this.checked.forget(directory);
       this.diagnostics.forget(directory);
     } else {
-      void this.diagnostics.update(study, merged(study.snapshot.problems, this.checked.get(directory) ?? []));
+      void this.showProblems(directory);
     }
     this.situationChanged();
   }

@@ -102,6 +102,7 @@ export const STRINGS = {
     pick: 'Jobs: choose one to see its log',
     cancel: 'Cancel',
     showLog: 'Show Log',
+    nothingLogged: 'Nothing is logged yet: this job has not begun, or it was cancelled before it could.\n',
     attempt: (attempt: number) => `attempt ${attempt}`,
   },
   status: {
@@ -193,10 +194,16 @@ export const STRINGS = {
       `The chosen checkpoints are of several deltas (${names}). Only checkpoints of one delta can be merged.`,
     duplicateTasks: (task: string) =>
       `Two of the chosen checkpoints are of the task '${task}'. Choose one of them.`,
-    noSources: 'No source checkpoint exists yet. Tune other tasks as sources first.',
+    noSources: (task: string) =>
+      `No task but '${task}' has a source checkpoint yet. Tune other tasks as sources first.`,
     severalStudies: 'The chosen checkpoints belong to several studies.',
     onlyCurrentSources: (task: string) =>
       `The chosen checkpoint of '${task}' is not its source. Merges are made from source checkpoints.`,
+    notFinished: (task: string) =>
+      `The chosen source of '${task}' was not tuned to its end. Tune it again, then merge.`,
+    otherSource: (task: string, chosen: string, taken: string) =>
+      `Merges don't take the chosen source of '${task}' (${chosen}), but ${taken}: the one that "sources" in deltaloom.json asks for, else the latest. Choose that one, or change "sources".`,
+    sourceName: (seed: number, id: string) => `seed ${seed}, ${id}`,
     jobTitle: (target: string, label: string) => `Merge for ${target} by ${label}`,
     perPart: (method: string, granularity: string) => `${method}, per ${granularity}`,
     perPartDetail: (granularity: string) => `Every ${granularity} weighs the sources by its own scores.`,
@@ -204,6 +211,11 @@ export const STRINGS = {
   },
   checkpoints: {
     useFor: 'Use as initialisation of which task?',
+    openWhich: 'Open which checkpoint?',
+    compareWhich: 'Compare which checkpoint?',
+    recordWhich: 'Open the record of which checkpoint?',
+    commitWhich: 'Show the commit of which checkpoint?',
+    deleteWhich: 'Delete which checkpoint?',
     compareWith: 'Compare with which checkpoint?',
     notOnDisk: 'The weights of this checkpoint are not on this machine. Tune again to make them anew.',
     confirmDelete: (count: number) => `Delete ${counted(count, 'checkpoint')}?`,

@@ -1,11 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { softmaxWeights } from '../../src/core/averaging-weights.js';
 import {
+  agreeingSources,
+  canJoinMerge,
   collectMergeRules,
   collectTemperatures,
+  demandSourcesInUse,
   findScoreRow,
   mergeByRule,
   mergeSelectedByRule,
+  sourceDeltas,
   typedTemperature,
   weightsOf,
 } from '../../src/extension/commands/merge-choices.js';
@@ -18,6 +22,8 @@ import {
   repeatChoice,
 } from '../../src/extension/commands/tune-choices.js';
 import { granularitiesFor } from '../../src/extension/commands/score-choices.js';
+import type { Study } from '../../src/extension/services.js';
+import type { CheckpointNode, MergeNode } from '../../src/extension/tree/nodes.js';
 import { collectStudyIndex } from '../../src/extension/tree/study-index.js';
 import { jobRequestSchema } from '../../src/study/jobs.js';
 import { CONFIGURATION, makeRecords, makeSnapshot, weightsOnDisk } from './make-study.js';
@@ -100,6 +106,82 @@ describe('choices of a merge', () => {
 
   it('offers no score for chosen sources of which one was not scored', () => {
     expect(findScoreRow(snapshot, 'loss', 'movies', 'adapter', ['hotels', 'unheard_of'])).toBeUndefined();
+  });
+});
+
+describe('chosen sources', () => {
+  const [movies, hotels] = records.runs;
+  if (movies === undefined || hotels === undefined) throw new Error('There are no two runs.');
+  const stopped = { ...hotels, id: 'stopped', status: 'cancelled' as const };
+  const second = { ...movies, id: 'second', seed: 7 };
+  const known = collectStudyIndex(
+    makeSnapshot({ ...records, runs: [...records.runs, second, stopped] }),
+    weightsOnDisk(records),
+  );
+  const study = { directory: '/study' } as unknown as Study;
+  const node = (task: string, id: string): CheckpointNode => {
+    const checkpoint = known.checkpointById.get(`${task}/${id}`);
+    if (checkpoint === undefined) throw new Error(`There is no '${task}/${id}'.`);
+    return { kind: 'checkpoint', study, group: null, checkpoint };
+  };
+  const [one, other] = [node('movies', movies.id), node('hotels', hotels.id)];
+
+  it('count once, whatever the number of their rows', () => {
+    const { tasks, nodes, deltaName } = agreeingSources([one, { ...one, group: 'sentiment' }, other]);
+    expect([tasks, nodes.length, deltaName]).toEqual([['movies', 'hotels'], 2, 'adapter']);
+  });
+
+  it('are finished sources of one delta and of different tasks', () => {
+    const refusal = (...nodes: CheckpointNode[]) => {
+      try {
+        agreeingSources(nodes);
+        return '';
+      } catch (error) {
+        return (error as { code: string }).code;
+      }
+    };
+    expect(refusal(one)).toBe('too-few-sources');
+    expect(refusal(one, node('hotels', 'adapter-16-s13-random'))).toBe('not-a-source');
+    expect(refusal(one, node('hotels', 'stopped'))).toBe('not-finished');
+    expect(refusal(one, node('movies', 'second'))).toBe('duplicate-task');
+    expect(refusal(other, node('movies', 'lora-source-old'))).toBe('several-deltas');
+    expect(refusal(one, { ...other, study: { directory: '/other' } as unknown as Study })).toBe(
+      'several-studies',
+    );
+  });
+
+  it('are refused where the merge would silently take another run of the task', () => {
+    const chosen = [node('movies', 'second'), other];
+    expect(() => demandSourcesInUse(known, chosen, new Map([['movies', movies.id]]))).toThrow(
+      `Merges don't take the chosen source of 'movies' (seed 7, second), but seed 42, ${movies.id}`,
+    );
+    expect(() => demandSourcesInUse(known, chosen, new Map([['movies', 'second']]))).not.toThrow();
+    expect(() => demandSourcesInUse(known, chosen, new Map())).not.toThrow();
+  });
+
+  it('join a merge of their delta for another task when they are dropped on it', () => {
+    const merge = [...known.mergeById.values()].find(({ record }) => record.target === 'movies');
+    if (merge === undefined) throw new Error('There is no merge.');
+    const target: MergeNode = { kind: 'merge', study, group: null, merge };
+    expect(canJoinMerge(other, target)).toBe(true);
+    expect(canJoinMerge(one, target)).toBe(false);
+    expect(canJoinMerge(node('hotels', 'adapter-16-s13-random'), target)).toBe(false);
+    expect(canJoinMerge(node('hotels', 'stopped'), target)).toBe(false);
+    const lora = { ...merge, record: { ...merge.record, deltaName: 'lora' } };
+    expect(canJoinMerge(other, { ...target, merge: lora })).toBe(false);
+  });
+
+  it('leave no delta to choose for a task that alone was tuned as a source', () => {
+    const values = (runs: typeof records.runs, target: string) =>
+      sourceDeltas(
+        collectStudyIndex(makeSnapshot({ ...records, runs }), new Set()),
+        target,
+        CONFIGURATION,
+      ).map(({ value }) => value);
+    expect(values([], 'movies')).toEqual([]);
+    expect(values([movies], 'movies')).toEqual([]);
+    expect(values([movies], 'hotels')).toEqual(['adapter']);
+    expect(values([stopped], 'movies')).toEqual([]);
   });
 });
 

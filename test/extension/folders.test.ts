@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { contains, nameOfStudy, studyFolderIn } from '../../src/extension/studies/folders.js';
+import { contains, folderForStudy, nameOfStudy, studyFolderIn } from '../../src/extension/studies/folders.js';
+import { studySchema } from '../../src/study/configuration.js';
 import { makeRecords, makeSnapshot } from './make-study.js';
 
 const { posix, win32 } = path;
@@ -25,6 +26,15 @@ describe('folders of studies', () => {
     expect(studyFolderIn('/elsewhere/', '/w', posix)).toBe('/elsewhere');
     expect(studyFolderIn('studies/one', 'c:\\w', win32)).toBe('c:\\w\\studies\\one');
     expect(studyFolderIn('D:\\elsewhere', 'c:\\w', win32)).toBe('D:\\elsewhere');
+  });
+
+  it('are named in deltaloom.json so that they are found again', () => {
+    const study = path.resolve('study');
+    expect(folderForStudy(study, study)).toBe('.');
+    expect(folderForStudy(study, path.join(study, 'data', 'tasks'))).toBe('data/tasks');
+    expect(folderForStudy(study, path.resolve('elsewhere'))).toBe(path.resolve('elsewhere'));
+    const written = { version: 1, backbone: '.', tasks: '.' };
+    expect(studySchema.parse(written)).toMatchObject(written);
   });
 
   it('give a study its name when it has none of its own', () => {

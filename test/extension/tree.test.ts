@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { runRecordPath } from '../../src/study/paths.js';
+import { mergeRecordPath, runRecordPath } from '../../src/study/paths.js';
+import type { RunRecord } from '../../src/study/records.js';
 import type { JobView } from '../../src/runtime/protocol.js';
 import type { Study } from '../../src/extension/services.js';
 import { bestResultOf } from '../../src/extension/tree/best-result.js';
@@ -14,6 +15,7 @@ import {
   type IndexedStudy,
   type TreeNode,
 } from '../../src/extension/tree/nodes.js';
+import { firstLines } from '../../src/extension/tree/labels.js';
 import { collectRow, collectTooltip, markdownText } from '../../src/extension/tree/rows.js';
 import {
   appearanceOf,
@@ -239,6 +241,68 @@ describe('the tree', () => {
     expect(absent.checked).toBeUndefined();
   });
 
+  it('tells that weights are missing whatever else is to be told, and offers nothing that needs them', () => {
+    const records = makeRecords();
+    const [first] = records.runs;
+    const [merge] = records.merges;
+    if (first === undefined || merge === undefined) throw new Error('There are no records.');
+    const cancelled = { ...first, id: 'cancelled', status: 'cancelled' as const };
+    const runs = [...records.runs, cancelled];
+    const snapshot = makeSnapshot({ ...records, runs });
+    const stale = new Map([
+      ...STALE,
+      [runRecordPath(first.task, first.id), 'the train data changed'],
+      [mergeRecordPath(merge.target, merge.id), 'a source was tuned anew since'],
+    ]);
+    const study = { directory: '/study', name: 'Two families', snapshot } as unknown as Study;
+    const bare: IndexedStudy = { study, index: collectStudyIndex(snapshot, new Set(), stale) };
+    const context = { now: NOW, jobs: [], checked: new Set<string>() };
+    const rowOf = (test: (node: TreeNode) => boolean) => collectRow(find([bare], test), context);
+    const rows = [
+      rowOf((node) => node.kind === 'checkpoint' && node.checkpoint.run.id === first.id),
+      rowOf((node) => node.kind === 'checkpoint' && node.checkpoint.run.id === 'cancelled'),
+      rowOf((node) => node.kind === 'merge' && node.merge.record.id === merge.id),
+    ];
+    expect(rows.map(({ contextValue }) => contextValue)).toEqual([
+      'checkpoint source stale commit',
+      'checkpoint source cancelled commit',
+      'merge stale commit',
+    ]);
+    for (const { checked, description } of rows) {
+      expect(checked).toBeUndefined();
+      expect(description).toMatch(/(stale|cancelled) · weights not on this machine/);
+    }
+    expect(rows[0]?.accessibleLabel).toContain(
+      'Stale: the train data changed. Tune again to bring it up to date. Weights not on this machine.',
+    );
+    // With its weights a run that was stopped can be gone on from, but not merged.
+    const here = new Set([cancelled.checkpoint?.path ?? '']);
+    const again = { study, index: collectStudyIndex(snapshot, here, stale) };
+    const stopped = find([again], (node) => node.kind === 'checkpoint' && node.checkpoint.run === cancelled);
+    expect(collectRow(stopped, context)).toMatchObject({
+      contextValue: 'checkpoint source cancelled commit weights',
+    });
+    expect(collectRow(stopped, context).checked).toBeUndefined();
+  });
+
+  it('names the seed of a source where the task has several of its delta', () => {
+    const records = makeRecords();
+    const [first] = records.runs;
+    if (first === undefined) throw new Error('There are no runs.');
+    const sources = (more: readonly RunRecord[]) =>
+      outline([indexed({ ...records, runs: [...records.runs, ...more] })])
+        .filter((line) => line.includes('source — adapter · full data'))
+        .slice(0, 1 + more.length);
+    expect(sources([])[0]).toMatch(/source — adapter · full data · 4 d · /);
+    expect(sources([{ ...first, id: 'other', seed: 7 }])).toEqual([
+      expect.stringMatching(/source — adapter · full data · seed (42|7) · 4 d · /),
+      expect.stringMatching(/source — adapter · full data · seed (42|7) · 4 d · /),
+    ]);
+    // What was stopped is no second source.
+    const stopped = { ...first, id: 'other', seed: 7, status: 'cancelled' as const };
+    expect(sources([stopped]).join()).not.toContain('seed');
+  });
+
   it('keeps groups and tasks while the configuration is broken, and leads to what is wrong', () => {
     const whole = indexed();
     const snapshot = {
@@ -394,6 +458,13 @@ describe('the tree', () => {
       (node) => node.kind === 'checkpoint' && node.checkpoint.state === 'stale',
     );
     expect(collectTooltip(stale)).toContain('Stale: the settings of the delta');
+  });
+
+  it('names the first of many, and counts the others', () => {
+    const lines = Array.from({ length: 12 }, (_, index) => `line ${index}`);
+    expect(firstLines(lines, 10)).toEqual([...lines.slice(0, 10), 'and 2 more']);
+    expect(firstLines(lines, 12)).toEqual(lines);
+    expect(firstLines([], 10)).toEqual([]);
   });
 
   it('shows names as they are, whatever Markdown would make of them', () => {

@@ -195,6 +195,20 @@ describe('jobs', function () {
     await vscode.commands.executeCommand(COMMANDS.cancelAll);
     assert.equal((await services.jobs.finished(job.id)).state, 'cancelled');
   });
+
+  it('have a log to be looked at before they begin', async () => {
+    const first = await tune(services, folder, 'phones', long);
+    await running(first.id);
+    const waiting = await tune(services, folder, 'hotels', { ...long, seeds: [8] });
+    await vscode.commands.executeCommand(COMMANDS.showLog, waiting.id);
+    const document = vscode.window.activeTextEditor?.document;
+    assert.equal(document?.uri.scheme, 'deltaloom-log');
+    assert.match(document.getText(), /has not begun/);
+    await vscode.commands.executeCommand(COMMANDS.cancelAll);
+    for (const { id } of [waiting, first])
+      assert.equal((await services.jobs.finished(id)).state, 'cancelled');
+    await vscode.commands.executeCommand('workbench.action.closeAllEditors');
+  });
 });
 
 describe('a large study', function () {

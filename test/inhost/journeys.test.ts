@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { appendFile, copyFile, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { checkpointUri } from '../../src/extension/checkpoint-editor/checkpoint-uri.js';
@@ -68,6 +69,16 @@ describe('several studies in one workspace', function () {
     const data = within(second, 'tasks', 'task_000', 'task_000_16_13_train.tsv');
     assert.equal(services.studies.find(data)?.directory, second);
     assert.equal(services.studies.find(within(folder, 'tasks', 'movies'))?.directory, folder);
+  });
+
+  it('are those of the workspace: a job of another one brings no rows', async () => {
+    const foreign = await mkdtemp(path.join(os.tmpdir(), 'deltaloom-foreign-'));
+    await writeStudy(foreign, { ...makeLargeRecords(1, 1), matrices: [] });
+    const before = services.studies.studies.length;
+    await services.studies.refresh(foreign);
+    assert.equal(services.studies.find(foreign), undefined);
+    assert.equal(services.studies.studies.length, before);
+    await rm(foreign, { recursive: true });
   });
 
   it('are each worked on by the commands of their own rows', async () => {

@@ -3,14 +3,16 @@ import { DeltaloomError } from '../../core/errors.js';
 import type { RunRecord } from '../../study/records.js';
 import { COMMANDS } from '../identifiers.js';
 import { mergeRecordPath, predictionsPath, resolveInStudy, runRecordPath } from '../../study/paths.js';
+import type { Study } from '../services.js';
 import { STRINGS } from '../strings.js';
-import { formatMerge, formatMetric, formatRun } from '../tree/labels.js';
+import { firstLines, formatMerge, formatMetric, formatRun } from '../tree/labels.js';
 import type { Draggable } from '../tree/drag-and-drop.js';
 import type { CheckpointNode, MergeNode, TreeNode } from '../tree/nodes.js';
 import type { CommandEnvironment, CommandTable } from './environment.js';
-import { submitMerge } from './merging.js';
+import { canJoinMerge } from './merge-choices.js';
+import { demandCurrentSources, submitMerge } from './merging.js';
 import { pickOne } from './pickers.js';
-import { chooseStudy, chooseTasks, isNode, pathOfWeights, rowsOf, weightRows } from './targets.js';
+import { chooseStudy, chooseTask, isNode, pathOfWeights, rowsOf, weightRows } from './targets.js';
 import type { Choice } from './tune-choices.js';
 import { ownerOf, tuneFrom } from './tuning.js';
 
@@ -18,25 +20,26 @@ export function checkpointCommands(environment: CommandEnvironment): CommandTabl
   const { services } = environment;
   return {
     [COMMANDS.openCheckpoint]: async (first) => {
-      const row = await chooseWeights(environment, first);
+      const row = await chooseWeights(environment, first, STRINGS.checkpoints.openWhich);
       if (row !== undefined) await services.openCheckpoint(row.study, pathOfWeights(row));
     },
     [COMMANDS.compare]: async (first, others) => {
+      // The title of an editor brings the file that is open there.
+      if (first instanceof Uri) return compareOpened(environment, first.fsPath);
       const rows = weightRows(rowsOf(first, others));
-      const one = rows[0] ?? (await chooseWeights(environment, first));
+      const one = rows[0] ?? (await chooseWeights(environment, first, STRINGS.checkpoints.compareWhich));
       if (one === undefined) return;
-      const other = rows[1] ?? (await chooseOther(environment, one));
+      const other = rows[1] ?? (await chooseOther(environment, one.study, sideOf(one)));
       if (other === undefined) return;
       await services.openCheckpoint(one.study, pathOfWeights(one), pathOfWeights(other));
     },
     [COMMANDS.openRecord]: async (first) => {
-      const row = await chooseWeights(environment, first);
+      const row = await chooseWeights(environment, first, STRINGS.checkpoints.recordWhich);
       if (row !== undefined) await services.openRecord(row.study, recordOf(row));
     },
-    [COMMANDS.openData]: async (first, others) => {
-      const chosen = await chooseTasks(environment.view, first, others, STRINGS.studies.task);
-      const [task] = chosen?.tasks ?? [];
-      if (chosen !== undefined && task !== undefined) await services.openData(chosen.owner.study, task);
+    [COMMANDS.openData]: async (first) => {
+      const chosen = await chooseTask(environment.view, first, STRINGS.studies.task);
+      if (chosen !== undefined) await services.openData(chosen.owner.study, chosen.task);
     },
     [COMMANDS.reveal]: async (first) => {
       const target = await revealTarget(environment, first);
@@ -44,21 +47,28 @@ export function checkpointCommands(environment: CommandEnvironment): CommandTabl
         await commands.executeCommand(onOwnDesktop() ? 'revealFileInOS' : 'revealInExplorer', target);
     },
     [COMMANDS.showCommit]: async (first) => {
-      const row = await chooseWeights(environment, first);
+      const row = await chooseWeights(environment, first, STRINGS.checkpoints.commitWhich);
       if (row === undefined) return;
       const { commit } = recordOf(row).provenance;
       if (commit === null) throw new DeltaloomError('no-commit', STRINGS.checkpoints.noCommit);
       await services.openCommit(row.study, commit);
     },
     [COMMANDS.deleteCheckpoint]: async (first, others) => {
-      // The Delete key brings no rows: the selected ones are meant.
+      // The Delete key brings no rows: the selected ones are meant, and nothing where none of them is a checkpoint.
       const rows = isNode(first) ? rowsOf(first, others) : environment.view.view.selection;
       const chosen = weightRows(rows);
-      const only = chosen.length === 0 ? await chooseWeights(environment, first) : undefined;
-      await deleteRows(environment, only === undefined ? chosen : [only]);
+      if (chosen.length > 0 || isNode(first) || first === SELECTED) {
+        await deleteRows(environment, chosen);
+        return;
+      }
+      const only = await chooseWeights(environment, first, STRINGS.checkpoints.deleteWhich);
+      await deleteRows(environment, only === undefined ? [] : [only]);
     },
   };
 }
+
+/** What package.json binds the Delete key with: unlike the palette it asks for nothing. */
+const SELECTED = 'selected';
 
 /** Whether the files are on the person's own desktop: only there are a trash and a file manager. */
 function onOwnDesktop(): boolean {
@@ -87,7 +97,7 @@ export async function dropOnto(
     dragged.kind === 'merge' ? formatMerge(dragged.merge.record) : dragged.checkpoint.run.task,
   );
   const choices: Choice<'tune' | 'merge'>[] = [{ label: STRINGS.checkpoints.dropTune(task), value: 'tune' }];
-  if (target.kind === 'merge' && dragged.kind === 'checkpoint' && dragged.checkpoint.run.task !== task) {
+  if (canJoinMerge(dragged, target)) {
     choices.push({
       label: STRINGS.checkpoints.dropMerge(task),
       detail: STRINGS.checkpoints.dropMergeDetail,
@@ -101,6 +111,7 @@ export async function dropOnto(
   );
   if (what === 'tune') await tuneFrom(environment, owner, task, deltaName, initialisation);
   if (what === 'merge' && target.kind === 'merge' && dragged.kind === 'checkpoint') {
+    await demandCurrentSources(environment, owner, [dragged]);
     const tasks = new Set([
       ...target.merge.record.sources.map((source) => source.task),
       dragged.checkpoint.run.task,
@@ -124,6 +135,7 @@ function recordOf(
 async function chooseWeights(
   environment: CommandEnvironment,
   argument: unknown,
+  placeholder: string,
 ): Promise<CheckpointNode | MergeNode | undefined> {
   if (isNode(argument)) return weightRows([argument])[0];
   const selected = weightRows(environment.view.view.selection);
@@ -132,17 +144,45 @@ async function chooseWeights(
   if (owner === undefined) return undefined;
   const choices = collectWeights(environment, owner.study.directory);
   if (choices.length === 0) throw new DeltaloomError('no-checkpoints', STRINGS.checkpoints.none);
-  return pickOne(choices, { title: owner.study.name, placeholder: STRINGS.evaluate.which });
+  return pickOne(choices, { title: owner.study.name, placeholder });
+}
+
+/** One of the two checkpoints of a comparison. */
+interface Side {
+  /** Absolute. */
+  readonly file: string;
+  /** undefined: a file of no record, which may be of any. */
+  readonly deltaName: string | undefined;
+}
+
+function sideOf(row: CheckpointNode | MergeNode): Side {
+  return { file: fileOf(row), deltaName: recordOf(row).deltaName };
+}
+
+function fileOf(row: CheckpointNode | MergeNode): string {
+  return resolveInStudy(row.study.directory, pathOfWeights(row));
+}
+
+/** Compares the checkpoint of an editor with one of the study that it lies in, or of the one that is chosen. */
+async function compareOpened(environment: CommandEnvironment, file: string): Promise<void> {
+  const { services, studies, view } = environment;
+  const study =
+    studies.find(file) ?? (await chooseStudy(view, undefined, STRINGS.checkpoints.compareWith))?.study;
+  if (study === undefined) return;
+  const known = collectWeights(environment, study.directory).find(({ value }) => fileOf(value) === file);
+  const deltaName = known === undefined ? undefined : recordOf(known.value).deltaName;
+  const other = await chooseOther(environment, study, { file, deltaName });
+  if (other !== undefined) await services.openCheckpoint(study, file, pathOfWeights(other));
 }
 
 function chooseOther(
   environment: CommandEnvironment,
-  one: CheckpointNode | MergeNode,
+  study: Study,
+  { file, deltaName }: Side,
 ): Promise<CheckpointNode | MergeNode | undefined> {
-  const path = pathOfWeights(one);
-  const deltaOf = (row: CheckpointNode | MergeNode): string => recordOf(row).deltaName;
-  const choices = collectWeights(environment, one.study.directory).filter(
-    ({ value }) => deltaOf(value) === deltaOf(one) && pathOfWeights(value) !== path,
+  const choices = collectWeights(environment, study.directory).filter(
+    ({ value }) =>
+      (deltaName === undefined || recordOf(value).deltaName === deltaName) && fileOf(value) !== file,
   );
   if (choices.length === 0) throw new DeltaloomError('no-checkpoints', STRINGS.checkpoints.none);
   return pickOne(
@@ -160,7 +200,7 @@ function collectWeights(
   const { study, index } = ownerOf(environment, directory);
   return [...index.tasks.values()].flatMap(({ task, checkpoints, merges }) => [
     ...checkpoints
-      .filter(({ run, state }) => run.checkpoint !== null && state !== 'absent')
+      .filter(({ weightsHere }) => weightsHere)
       .map((checkpoint): Choice<CheckpointNode> => ({
         heading: task.name,
         label: `${task.name}: ${formatRun(checkpoint.run)}`,
@@ -168,7 +208,7 @@ function collectWeights(
         value: { kind: 'checkpoint', study, group: null, checkpoint },
       })),
     ...merges
-      .filter(({ state }) => state !== 'absent')
+      .filter(({ weightsHere }) => weightsHere)
       .map((merge): Choice<MergeNode> => ({
         heading: task.name,
         label: `${task.name}: ${formatMerge(merge.record)}`,
@@ -183,14 +223,16 @@ async function revealTarget(environment: CommandEnvironment, argument: unknown):
     return Uri.file(resolveInStudy(argument.study.directory, pathOfWeights(argument)));
   }
   if (isNode(argument) && argument.kind === 'study') return argument.study.uri;
-  const chosen = await chooseTasks(environment.view, argument, undefined, STRINGS.studies.task);
-  const [task] = chosen?.tasks ?? [];
-  if (chosen === undefined || task === undefined) return undefined;
-  const [file] =
-    chosen.owner.index.tasks.get(task)?.task.data.flatMap(({ files }) => Object.values(files)) ?? [];
+  const chosen = await chooseTask(environment.view, argument, STRINGS.studies.task);
+  if (chosen === undefined) return undefined;
+  const { owner, task } = chosen;
+  const [file] = owner.index.tasks.get(task)?.task.data.flatMap(({ files }) => Object.values(files)) ?? [];
   if (file === undefined) throw new DeltaloomError('no-data', STRINGS.messages.noDataFile(task));
-  return Uri.file(resolveInStudy(chosen.owner.study.directory, file));
+  return Uri.file(resolveInStudy(owner.study.directory, file));
 }
+
+/** More than these make a dialog taller than the window. */
+const NAMED = 10;
 
 async function deleteRows(
   { studies }: CommandEnvironment,
@@ -203,7 +245,7 @@ async function deleteRows(
   const [detail, button] = useTrash ? [deleteDetail, toTrash] : [deleteDetailForGood, forGood];
   const sure = await window.showWarningMessage(
     confirmDelete(rows.length),
-    { modal: true, detail: `${rows.map(nameOfRow).join('\n')}\n\n${detail}` },
+    { modal: true, detail: `${firstLines(rows.map(nameOfRow), NAMED).join('\n')}\n\n${detail}` },
     button,
   );
   if (sure !== button) return;

@@ -14,6 +14,12 @@ export interface CommandEnvironment {
   readonly view: StudyView;
   readonly extensionUri: Uri;
   readonly arrival: Arrival;
+  /** Ids of the runs that a merge takes as the sources of these tasks. */
+  readonly sourcesInUse: (
+    directory: string,
+    deltaName: string,
+    tasks: readonly string[],
+  ) => Promise<ReadonlyMap<string, string>>;
   /** Runs the whole preflight in the runtime and shows what it finds. */
   readonly checkStudy: (study: Study) => Promise<readonly StudyProblem[]>;
 }

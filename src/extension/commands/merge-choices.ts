@@ -10,13 +10,15 @@ import {
 } from '../../core/averaging-weights.js';
 import { DeltaloomError } from '../../core/errors.js';
 import { SCORE_METHOD_INFO, type ScoreMethod } from '../../core/methods.js';
+import type { StudyConfiguration } from '../../study/configuration.js';
 import type { JobRequest } from '../../study/jobs.js';
 import type { ScoreMatrix } from '../../study/records.js';
 import type { StudySnapshot } from '../../study/snapshot.js';
 import { temperatureOf } from '../../study/temperatures.js';
 import { STRINGS } from '../strings.js';
-import type { StudyIndex } from '../tree/study-index.js';
-import type { Choice } from './tune-choices.js';
+import { checkKey, type CheckpointNode, type MergeNode, type TreeNode } from '../tree/nodes.js';
+import { isMergeable, runKey, type StudyIndex } from '../tree/study-index.js';
+import { collectDeltas, type Choice } from './tune-choices.js';
 
 export type MergeRequest = Extract<JobRequest, { kind: 'merge' }>;
 export type MergeBy = MergeRequest['by'];
@@ -149,15 +151,88 @@ export function collectMergeRules(
   return choices;
 }
 
-/** The tasks with a source checkpoint of this delta. */
+/** The tasks with a finished source of this delta. */
 export function sourceTasks(index: StudyIndex, deltaName: string): string[] {
   return [...index.tasks.values()]
     .filter(({ checkpoints }) =>
       checkpoints.some(
-        ({ run, state }) => run.role === 'source' && run.deltaName === deltaName && state !== 'failed',
+        ({ run }) => run.role === 'source' && run.deltaName === deltaName && run.status === 'done',
       ),
     )
     .map(({ task }) => task.name);
+}
+
+/** The deltas by which something can be merged for a task: another one has a source of them. */
+export function sourceDeltas(
+  index: StudyIndex,
+  target: string,
+  configuration: StudyConfiguration,
+): Choice<string>[] {
+  return collectDeltas(configuration).filter(({ value }) =>
+    sourceTasks(index, value).some((task) => task !== target),
+  );
+}
+
+/** Checks that the chosen checkpoints can be merged with one another. */
+export function agreeingSources(chosen: readonly CheckpointNode[]): {
+  readonly directory: string;
+  readonly deltaName: string;
+  readonly tasks: readonly string[];
+  readonly nodes: readonly CheckpointNode[];
+} {
+  // A task in two groups has two rows for the same checkpoint.
+  const nodes = [...new Map(chosen.map((node) => [checkKey(node), node])).values()];
+  const [first] = nodes;
+  if (first === undefined || nodes.length < 2)
+    throw new DeltaloomError('too-few-sources', STRINGS.merge.tooFew);
+  const { directory } = first.study;
+  const deltas = new Set(nodes.map(({ checkpoint }) => checkpoint.run.deltaName));
+  if (deltas.size > 1) {
+    throw new DeltaloomError('several-deltas', STRINGS.merge.severalDeltas([...deltas].join(', ')));
+  }
+  const tasks: string[] = [];
+  for (const { study, checkpoint } of nodes) {
+    const { task, role, status } = checkpoint.run;
+    if (study.directory !== directory)
+      throw new DeltaloomError('several-studies', STRINGS.merge.severalStudies);
+    if (role !== 'source') throw new DeltaloomError('not-a-source', STRINGS.merge.onlyCurrentSources(task));
+    if (status !== 'done') throw new DeltaloomError('not-finished', STRINGS.merge.notFinished(task));
+    if (tasks.includes(task)) throw new DeltaloomError('duplicate-task', STRINGS.merge.duplicateTasks(task));
+    tasks.push(task);
+  }
+  return { directory, deltaName: first.checkpoint.run.deltaName, tasks, nodes };
+}
+
+/**
+ * Refuses a chosen source that the merge would not take: a request names tasks, and which of a task's sources is meant is for
+ * the study to say.
+ *
+ * @param taken ids of the runs that a merge takes, by task
+ */
+export function demandSourcesInUse(
+  index: StudyIndex,
+  chosen: readonly CheckpointNode[],
+  taken: ReadonlyMap<string, string>,
+): void {
+  for (const { checkpoint } of chosen) {
+    const { task, id, seed } = checkpoint.run;
+    const other = taken.get(task);
+    if (other === undefined || other === id) continue;
+    const run = index.checkpointById.get(runKey(task, other))?.run;
+    const { sourceName, otherSource } = STRINGS.merge;
+    throw new DeltaloomError(
+      'other-source',
+      otherSource(task, sourceName(seed, id), run === undefined ? other : sourceName(run.seed, run.id)),
+    );
+  }
+}
+
+/** Whether a row dropped on another one can join that merge: a source of another task and of the same delta. */
+export function canJoinMerge(dragged: TreeNode, target: TreeNode): target is MergeNode {
+  if (dragged.kind !== 'checkpoint' || target.kind !== 'merge') return false;
+  const { run } = dragged.checkpoint;
+  const { record } = target.merge;
+  return isMergeable(dragged.checkpoint) && run.task !== record.target && run.deltaName === record.deltaName;
 }
 
 /** Temperatures from sharp to flat around the method's own, each with the weights it gives. */

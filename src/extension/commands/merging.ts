@@ -5,23 +5,24 @@ import { configuredTemperatures } from '../../study/temperatures.js';
 import { COMMANDS } from '../identifiers.js';
 import { STRINGS } from '../strings.js';
 import { formatMerge, formatMergeLabel } from '../tree/labels.js';
-import { checkKey, type CheckpointNode, type IndexedStudy } from '../tree/nodes.js';
+import type { CheckpointNode, IndexedStudy } from '../tree/nodes.js';
 import { outdatedMerges } from '../tree/study-index.js';
 import type { CommandEnvironment, CommandTable } from './environment.js';
 import {
+  agreeingSources,
   collectMergeRules,
   collectTemperatures,
+  demandSourcesInUse,
   mergeByRule,
   mergeSelectedByRule,
-  sourceTasks,
+  sourceDeltas,
   typedTemperature,
   weightsOf,
   type MergeBy,
   type MergeRule,
 } from './merge-choices.js';
 import { pickOne, pickOrType, pickTask } from './pickers.js';
-import { chooseStudy, chooseTasks, isNode, rowsOf, type NamedTarget } from './targets.js';
-import { collectDeltas } from './tune-choices.js';
+import { chooseStudy, chooseTask, isNode, rowsOf, type NamedTarget } from './targets.js';
 import { configurationOf, ownerOf } from './tuning.js';
 
 export interface MergeArguments extends NamedTarget {
@@ -31,33 +32,23 @@ export interface MergeArguments extends NamedTarget {
 
 export function mergingCommands(environment: CommandEnvironment): CommandTable {
   return {
-    [COMMANDS.merge]: async (first, others) => {
-      const chosen = await chooseTasks(environment.view, first, others, STRINGS.merge.title);
-      const [target] = chosen?.tasks ?? [];
-      if (chosen === undefined || target === undefined) return undefined;
-      const { owner } = chosen;
+    [COMMANDS.merge]: async (first) => {
+      const chosen = await chooseTask(environment.view, first, STRINGS.merge.title);
+      if (chosen === undefined) return undefined;
+      const { owner, task: target } = chosen;
       const given = isNode(first) ? undefined : (first as MergeArguments | undefined);
-      const deltaName =
-        given?.deltaName ??
-        (await pickOne(
-          collectDeltas(configurationOf(owner)).filter(
-            ({ value }) => sourceTasks(owner.index, value).length > 0,
-          ),
-          { title: `${STRINGS.merge.title}: ${target}`, placeholder: STRINGS.merge.delta },
-        ));
-      if (deltaName === undefined) {
-        if (given === undefined && sourcesExist(owner)) return undefined;
-        throw new DeltaloomError('no-sources', STRINGS.merge.noSources);
-      }
+      const deltaName = given?.deltaName ?? (await chooseDelta(owner, target));
+      if (deltaName === undefined) return undefined;
       const by = given?.by ?? (await chooseRule(owner, target, deltaName));
       return by === undefined ? undefined : submitMerge(environment, owner, target, deltaName, by);
     },
     [COMMANDS.mergeSelected]: async (first, others) => {
       const rows = rowsOf(first, others).filter((row) => row.kind === 'checkpoint');
       // Boxes are an explicit choice: they count together with the rows, never instead of them.
-      const nodes = unique([...rows, ...environment.view.checkedCheckpoints()]);
-      const { directory, deltaName, tasks } = agreeingSources(nodes);
+      const chosen = [...rows, ...environment.view.checkedCheckpoints()];
+      const { directory, deltaName, tasks, nodes } = agreeingSources(chosen);
       const owner = ownerOf(environment, directory);
+      await demandCurrentSources(environment, owner, nodes);
       const target = await pickTask(owner, STRINGS.merge.title, STRINGS.merge.target);
       if (target === undefined) return undefined;
       const sources = tasks.filter((task) => task !== target);
@@ -123,6 +114,17 @@ async function pickOutdated({ index }: IndexedStudy): Promise<MergeRecord[]> {
   return chosen === undefined ? [] : [chosen];
 }
 
+/** One of the deltas that another task has a source of. */
+function chooseDelta(owner: IndexedStudy, target: string): Promise<string | undefined> {
+  const deltas = sourceDeltas(owner.index, target, configurationOf(owner));
+  // Nothing could be chosen: what to do first is said instead.
+  if (deltas.length === 0) throw new DeltaloomError('no-sources', STRINGS.merge.noSources(target));
+  return pickOne(deltas, {
+    title: `${STRINGS.merge.title}: ${target}`,
+    placeholder: STRINGS.merge.delta,
+  });
+}
+
 async function chooseRule(
   owner: IndexedStudy,
   target: string,
@@ -157,38 +159,16 @@ function chooseTemperature(
   );
 }
 
-/** Checks that the chosen checkpoints can be merged with one another. */
-export function agreeingSources(nodes: readonly CheckpointNode[]): {
-  readonly directory: string;
-  readonly deltaName: string;
-  readonly tasks: readonly string[];
-} {
-  const [first] = nodes;
-  if (first === undefined || nodes.length < 2)
-    throw new DeltaloomError('too-few-sources', STRINGS.merge.tooFew);
-  const { directory } = first.study;
-  const deltas = new Set(nodes.map(({ checkpoint }) => checkpoint.run.deltaName));
-  if (deltas.size > 1) {
-    throw new DeltaloomError('several-deltas', STRINGS.merge.severalDeltas([...deltas].join(', ')));
-  }
-  const tasks: string[] = [];
-  for (const { study, checkpoint } of nodes) {
-    const { task, role } = checkpoint.run;
-    if (study.directory !== directory)
-      throw new DeltaloomError('several-studies', STRINGS.merge.severalStudies);
-    if (role !== 'source') throw new DeltaloomError('not-a-source', STRINGS.merge.onlyCurrentSources(task));
-    if (tasks.includes(task)) throw new DeltaloomError('duplicate-task', STRINGS.merge.duplicateTasks(task));
-    tasks.push(task);
-  }
-  return { directory, deltaName: first.checkpoint.run.deltaName, tasks };
-}
-
-function unique(nodes: readonly CheckpointNode[]): CheckpointNode[] {
-  return [...new Map(nodes.map((node) => [checkKey(node), node])).values()];
-}
-
-function sourcesExist({ index }: IndexedStudy): boolean {
-  return [...index.tasks.values()].some(({ checkpoints }) =>
-    checkpoints.some(({ run }) => run.role === 'source'),
-  );
+/** Asks only where it is in doubt: most tasks have one source of a delta. */
+export async function demandCurrentSources(
+  { sourcesInUse }: CommandEnvironment,
+  { study, index }: IndexedStudy,
+  chosen: readonly CheckpointNode[],
+): Promise<void> {
+  const doubtful = chosen.filter(({ checkpoint }) => checkpoint.amongSources);
+  const [first] = doubtful;
+  if (first === undefined) return;
+  const { deltaName } = first.checkpoint.run;
+  const tasks = doubtful.map(({ checkpoint }) => checkpoint.run.task);
+  demandSourcesInUse(index, doubtful, await sourcesInUse(study.directory, deltaName, tasks));
 }

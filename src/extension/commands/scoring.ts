@@ -7,7 +7,7 @@ import type { IndexedStudy } from '../tree/nodes.js';
 import type { CommandEnvironment, CommandTable } from './environment.js';
 import { pickMany, pickOne } from './pickers.js';
 import { collectMethods, granularitiesFor } from './score-choices.js';
-import { chooseTasks, isNode, pathOfWeights, weightRows, type NamedTarget } from './targets.js';
+import { chooseTask, chooseTasks, isNode, pathOfWeights, weightRows, type NamedTarget } from './targets.js';
 import { collectDeltas, type Choice } from './tune-choices.js';
 import { configurationOf, ownerOf } from './tuning.js';
 
@@ -51,7 +51,7 @@ export function scoringCommands(environment: CommandEnvironment): CommandTable {
       };
       return (await jobs.submit(owner.study.directory, request, { priority: 'interactive' })).id;
     },
-    [COMMANDS.evaluate]: async (first, others) => {
+    [COMMANDS.evaluate]: async (first) => {
       const rows = isNode(first) ? weightRows([first]) : [];
       const [row] = rows;
       if (row !== undefined) {
@@ -61,10 +61,9 @@ export function scoringCommands(environment: CommandEnvironment): CommandTable {
         const owner = ownerOf(environment, row.study.directory);
         return evaluate(environment, owner, { task, deltaName, checkpoint });
       }
-      const chosen = await chooseTasks(view, first, others, STRINGS.evaluate.title);
-      const [task] = chosen?.tasks ?? [];
-      if (chosen === undefined || task === undefined) return undefined;
-      const { owner } = chosen;
+      const chosen = await chooseTask(view, first, STRINGS.evaluate.title);
+      if (chosen === undefined) return undefined;
+      const { owner, task } = chosen;
       const given = isNode(first) ? undefined : (first as EvaluateArguments | undefined);
       if (given?.checkpoint !== undefined) {
         const deltaName = given.deltaName ?? Object.keys(configurationOf(owner).deltas)[0] ?? '';
@@ -109,16 +108,17 @@ type Evaluable = { readonly deltaName: string; readonly checkpoint: string | nul
 function collectEvaluable(owner: IndexedStudy, task: string): Choice<Evaluable>[] {
   const [firstDelta = ''] = Object.keys(configurationOf(owner).deltas);
   const contents = owner.index.tasks.get(task);
-  const checkpoints = (contents?.checkpoints ?? []).flatMap(({ run, state, score }): Choice<Evaluable>[] =>
-    run.checkpoint === null || state === 'absent'
-      ? []
-      : [
-          {
-            label: `${formatMetric(score)}  ${formatRun(run)}`,
-            description: `seed ${run.seed}`,
-            value: { deltaName: run.deltaName, checkpoint: run.checkpoint.path },
-          },
-        ],
+  const checkpoints = (contents?.checkpoints ?? []).flatMap(
+    ({ run, weightsHere, score }): Choice<Evaluable>[] =>
+      run.checkpoint === null || !weightsHere
+        ? []
+        : [
+            {
+              label: `${formatMetric(score)}  ${formatRun(run)}`,
+              description: `seed ${run.seed}`,
+              value: { deltaName: run.deltaName, checkpoint: run.checkpoint.path },
+            },
+          ],
   );
   return [
     ...checkpoints,

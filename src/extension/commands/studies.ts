@@ -4,8 +4,8 @@ import { commands, ProgressLocation, Range, Uri, window, workspace } from 'vscod
 import { DeltaloomError } from '../../core/errors.js';
 import { COMMANDS, VIEWS } from '../identifiers.js';
 import { findProperty } from '../problems/json-location.js';
-import { relativeToStudy } from '../../study/paths.js';
 import { STRINGS } from '../strings.js';
+import { folderForStudy } from '../studies/folders.js';
 import { SORT_ORDERS } from '../tree/nodes.js';
 import type { CommandEnvironment, CommandTable } from './environment.js';
 import { pickOne } from './pickers.js';
@@ -28,7 +28,7 @@ export function studyCommands(environment: CommandEnvironment): CommandTable {
       if (folder === undefined) return;
       await checkBackbone(folder);
       const { directory, uri } = owner.study;
-      await setBackbone(Uri.joinPath(uri, 'deltaloom.json'), relativeToStudy(directory, folder));
+      await setBackbone(Uri.joinPath(uri, 'deltaloom.json'), folderForStudy(directory, folder));
     },
     [COMMANDS.runStudy]: async (argument) => {
       const owner = await chooseStudy(view, argument, STRINGS.studies.runButton);
@@ -74,14 +74,15 @@ export function studyCommands(environment: CommandEnvironment): CommandTable {
 }
 
 async function createStudy({ studies }: CommandEnvironment): Promise<void> {
-  const folder =
-    workspace.workspaceFolders?.length === 1
-      ? workspace.workspaceFolders[0]?.uri.fsPath
-      : (await window.showWorkspaceFolderPick())?.uri.fsPath;
-  if (folder === undefined) {
+  const folders = workspace.workspaceFolders ?? [];
+  const [first] = folders;
+  if (first === undefined) {
     await commands.executeCommand('vscode.openFolder');
     return;
   }
+  const folder = (folders.length === 1 ? first : await window.showWorkspaceFolderPick())?.uri.fsPath;
+  // The person left: nothing more is asked.
+  if (folder === undefined) return;
   const file = path.join(folder, 'deltaloom.json');
   if (await exists(file)) throw new DeltaloomError('study-exists', STRINGS.studies.exists(folder));
   const backbone = await chooseFolder(STRINGS.studies.backboneTitle, STRINGS.studies.chooseBackbone);
@@ -91,8 +92,8 @@ async function createStudy({ studies }: CommandEnvironment): Promise<void> {
   if (tasks === undefined) return;
   const study = {
     version: 1,
-    backbone: relativeToStudy(folder, backbone),
-    tasks: relativeToStudy(folder, tasks),
+    backbone: folderForStudy(folder, backbone),
+    tasks: folderForStudy(folder, tasks),
   };
   // 'wx': another program may have made one while the folders were being chosen.
   await writeFile(file, `${JSON.stringify(study, null, 2)}\n`, { flag: 'wx' });

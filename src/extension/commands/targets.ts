@@ -60,6 +60,17 @@ export async function chooseTasks(
   return task === undefined ? undefined : { owner, tasks: [task] };
 }
 
+/** For work on one task: of several selected rows the clicked one is meant, wherever it stands among them. */
+export async function chooseTask(
+  view: StudyView,
+  first: unknown,
+  title: string,
+): Promise<{ readonly owner: IndexedStudy; readonly task: string } | undefined> {
+  const chosen = await chooseTasks(view, first, undefined, title);
+  const [task] = chosen?.tasks ?? [];
+  return chosen === undefined || task === undefined ? undefined : { owner: chosen.owner, task };
+}
+
 /** The rows that have weights. */
 export function weightRows(rows: readonly TreeNode[]): (CheckpointNode | MergeNode)[] {
   return rows.filter((row) => row.kind === 'checkpoint' || row.kind === 'merge');
@@ -68,8 +79,8 @@ export function weightRows(rows: readonly TreeNode[]): (CheckpointNode | MergeNo
 /** The path of a row's weights, relative to the study. */
 export function pathOfWeights(row: CheckpointNode | MergeNode): string {
   const path = row.kind === 'merge' ? row.merge.record.checkpoint.path : row.checkpoint.run.checkpoint?.path;
-  const state = row.kind === 'merge' ? row.merge.state : row.checkpoint.state;
-  if (path === undefined || state === 'absent') {
+  const { weightsHere } = row.kind === 'merge' ? row.merge : row.checkpoint;
+  if (path === undefined || !weightsHere) {
     throw new DeltaloomError('weights-absent', STRINGS.checkpoints.notOnDisk);
   }
   return path;

@@ -132,8 +132,8 @@ export function collectInitialisations(
   ];
   const [task] = tasks;
   if (tasks.length === 1 && task !== undefined) {
-    for (const { record, state } of index.tasks.get(task)?.merges ?? []) {
-      if (record.deltaName !== deltaName || state === 'absent') continue;
+    for (const { record, state, weightsHere } of index.tasks.get(task)?.merges ?? []) {
+      if (record.deltaName !== deltaName || !weightsHere) continue;
       choices.push({
         heading: STRINGS.tune.fromMerge,
         label: formatMerge(record),
@@ -150,9 +150,9 @@ export function collectInitialisations(
   const isOwn = ({ task: { name } }: TaskContents): boolean => tasks.includes(name);
   const others = [...index.tasks.values()].filter((contents) => !isOwn(contents));
   for (const contents of [...others, ...[...index.tasks.values()].filter(isOwn)]) {
-    for (const { run, state, score } of contents.checkpoints) {
+    for (const { run, state, weightsHere, score } of contents.checkpoints) {
       if (run.deltaName !== deltaName || run.checkpoint === null) continue;
-      if (state === 'failed' || state === 'absent') continue;
+      if (state === 'failed' || !weightsHere) continue;
       choices.push({
         heading: STRINGS.tune.fromCheckpoint,
         label: run.task,

@@ -6,7 +6,7 @@ import type { IndexedStudy } from '../tree/nodes.js';
 import { relativeToStudy } from '../../study/paths.js';
 import type { CommandEnvironment, CommandTable } from './environment.js';
 import { pickOne, pickTask } from './pickers.js';
-import { chooseTasks, isNode, pathOfWeights, weightRows, type NamedTarget } from './targets.js';
+import { chooseTask, chooseTasks, isNode, pathOfWeights, weightRows, type NamedTarget } from './targets.js';
 import {
   collectDeltas,
   collectInitialisations,
@@ -82,10 +82,9 @@ async function chooseInitialisation(
   environment: CommandEnvironment,
   argument: unknown,
 ): Promise<string | undefined> {
-  const chosen = await chooseTasks(environment.view, argument, undefined, STRINGS.tune.title);
-  const [task] = chosen?.tasks ?? [];
-  if (chosen === undefined || task === undefined) return undefined;
-  const { owner } = chosen;
+  const chosen = await chooseTask(environment.view, argument, STRINGS.tune.title);
+  if (chosen === undefined) return undefined;
+  const { owner, task } = chosen;
   const configuration = configurationOf(owner);
   const title = `${STRINGS.tune.title} ${task}`;
   const deltaName = await pickOne(collectDeltas(configuration), { title, placeholder: STRINGS.tune.delta });

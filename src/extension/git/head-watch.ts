@@ -25,6 +25,7 @@ interface GitExports {
 export class HeadWatch implements Disposable {
   private readonly disposables: Disposable[] = [];
   private readonly watched = new Map<GitRepository, Disposable>();
+  private begun = false;
   private disposed = false;
 
   /** @param moved is told the repository's top folder */
@@ -32,7 +33,12 @@ export class HeadWatch implements Disposable {
     private readonly moved: (root: string) => void,
     log: (line: string) => void,
   ) {
-    this.begin().catch((error: unknown) => log(`Commits are not watched: ${String(error)}`));
+    const begin = (): void => {
+      this.begin().catch((error: unknown) => log(`Commits are not watched: ${String(error)}`));
+    };
+    // In an untrusted workspace the git extension is not there; it comes with the trust, or when it is enabled.
+    this.disposables.push(extensions.onDidChange(begin));
+    begin();
   }
 
   dispose(): void {
@@ -43,7 +49,8 @@ export class HeadWatch implements Disposable {
 
   private async begin(): Promise<void> {
     const extension = extensions.getExtension<GitExports>('vscode.git');
-    if (extension === undefined) return;
+    if (extension === undefined || this.begun) return;
+    this.begun = true;
     const exports = extension.isActive ? extension.exports : await extension.activate();
     if (!exports.enabled || this.disposed) return;
     const git = exports.getAPI(1);

@@ -1,4 +1,3 @@
-import { open } from 'node:fs/promises';
 import {
   EventEmitter,
   Uri,
@@ -7,6 +6,8 @@ import {
   type Disposable,
   type TextDocumentContentProvider,
 } from 'vscode';
+import { STRINGS } from '../strings.js';
+import { readEnd } from './read-end.js';
 
 const SCHEME = 'deltaloom-log';
 /** Of a longer log the end is shown: that is where what happened stands. */
@@ -41,7 +42,9 @@ export class LogDocuments implements TextDocumentContentProvider, Disposable {
   }
 
   async provideTextDocumentContent(uri: Uri): Promise<string> {
-    return readEnd(uri.query === '' ? uri.fsPath : uri.query, SHOWN_BYTES);
+    const text = await readEnd(uri.query === '' ? uri.fsPath : uri.query, SHOWN_BYTES);
+    // The first line makes the file, and the document is read again then.
+    return text ?? STRINGS.jobs.nothingLogged;
   }
 
   dispose(): void {
@@ -59,19 +62,4 @@ function logUri(file: string): Uri {
 export function isLogInView(file: string): boolean {
   const uri = logUri(file).toString();
   return window.visibleTextEditors.some(({ document }) => document.uri.toString() === uri);
-}
-
-/** The last bytes of a file, from the beginning of a line. */
-export async function readEnd(file: string, bytes: number): Promise<string> {
-  const handle = await open(file, 'r');
-  try {
-    const { size } = await handle.stat();
-    const length = Math.min(size, bytes);
-    const buffer = Buffer.alloc(length);
-    await handle.read(buffer, 0, length, size - length);
-    const text = buffer.toString('utf8');
-    return size <= bytes ? text : text.slice(text.indexOf('\n') + 1);
-  } finally {
-    await handle.close();
-  }
 }

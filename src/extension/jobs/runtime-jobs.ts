@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { EventEmitter, type Disposable, type Memento } from 'vscode';
+import { EventEmitter, Uri, type Disposable, type Memento } from 'vscode';
 import { DeltaloomError } from '../../core/errors.js';
 import type { DeviceReport } from '../../engine/contract.js';
 import { RuntimeClient } from '../../runtime/client.js';
@@ -85,7 +85,8 @@ export class EditorJobs implements RuntimeJobs, Disposable {
 
   async submit(studyDirectory: string, request: JobRequest, options: SubmitOptions = {}): Promise<JobView> {
     this.requireTrust();
-    const { device, threads, packWeights } = readSettings();
+    // Of the study's own folder: they may differ between the folders of a workspace.
+    const { device, threads, packWeights } = readSettings(Uri.file(studyDirectory));
     const id = newJobId(request.kind);
     const loud = options.quiet !== true;
     // Before the request: the first news of the job arrive before its answer.

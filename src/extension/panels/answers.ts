@@ -63,8 +63,9 @@ const ANSWERS: Answers = {
     if (what === 'data') await services.openData(study, target, 'dev');
     else if (what === 'scores') await openFile(study, await views.matrixFile(study, version, matrix));
     else {
-      const { deltaName } = (await views.matrix(study, version, matrix)).matrix;
-      const run = sourceRun(await views.runs(study, version), deltaName, source);
+      const { deltaName, cells } = (await views.matrix(study, version, matrix)).matrix;
+      const cell = cells.find((each) => each.target === target && each.source === source);
+      const run = sourceRun(await views.runs(study, version), deltaName, source, cell?.inputs?.['source']);
       if (run === undefined) {
         throw new DeltaloomError('source-missing', `No finished source of ${source} is on record.`, {
           remedy: 'It may have been deleted, or computed elsewhere: tune it here to have it.',

@@ -158,13 +158,19 @@ export function mentionedCommits(study: RecordedStudy): string[] {
   );
 }
 
-/** The source delta that a cell's score was computed from: the latest finished one of that task and delta. */
+/**
+ * The source delta that a cell's score was computed from: the one of that task and delta whose weights the cell names; the latest
+ * finished one where it names none, or where they are not on record any more.
+ *
+ * @param digest the beginning of the SHA-256 of the weights, as the cell has it
+ */
 export function sourceRun(
   runs: readonly RunRecord[],
   deltaName: string,
   task: string,
+  digest?: string,
 ): RunRecord | undefined {
-  return runs
+  const sources = runs
     .filter(
       (run) =>
         run.kind === 'tune' &&
@@ -173,8 +179,11 @@ export function sourceRun(
         run.task === task &&
         run.deltaName === deltaName,
     )
-    .sort((a, b) => a.provenance.time.localeCompare(b.provenance.time))
-    .at(-1);
+    .sort((a, b) => a.provenance.time.localeCompare(b.provenance.time));
+  const named = sources.filter(
+    ({ checkpoint }) => digest !== undefined && checkpoint?.sha256.startsWith(digest) === true,
+  );
+  return (named.length > 0 ? named : sources).at(-1);
 }
 
 function distinct(names: readonly string[]): string[] {

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { relativeToStudy } from '../../study/paths.js';
 import type { StudySnapshot } from '../../study/snapshot.js';
 
 /** Whether a path is the folder or lies in it, on Windows and elsewhere. */
@@ -11,6 +12,12 @@ export function contains(folder: string, fileOrFolder: string, paths: typeof pat
 /** The study's own name, or its folder's. */
 export function nameOfStudy(snapshot: StudySnapshot, paths: typeof path = path): string {
   return snapshot.configuration?.name ?? paths.basename(snapshot.directory);
+}
+
+/** A folder as deltaloom.json names it: '.' where it is the study itself, since an empty text names nothing. */
+export function folderForStudy(directory: string, folder: string): string {
+  const relative = relativeToStudy(directory, folder);
+  return relative === '' ? '.' : relative;
 }
 
 /** The folder that the setting names for a workspace folder; undefined where it names none. */

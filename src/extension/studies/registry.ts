@@ -38,6 +38,8 @@ interface Turn {
 /** Finds the studies of the workspace, reads them, and reads them again when their files change. */
 export class WorkspaceStudies implements StudyRegistry, Disposable {
   private readonly entries = new Map<string, Entry>();
+  /** Where the last look found studies: only they get entries. */
+  private located: ReadonlySet<string> = new Set();
   private readonly changed = new EventEmitter<string>();
   private readonly disposables: { dispose(): unknown }[] = [this.changed];
   private readonly settling = new Map<string, NodeJS.Timeout>();
@@ -101,6 +103,7 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
   /** Returns the studies that appeared, which have been read. */
   private async lookAround(): Promise<ReadonlySet<string>> {
     const found = new Set(await this.locate());
+    this.located = found;
     for (const [directory, entry] of this.entries) {
       if (found.has(directory)) continue;
       for (const watcher of entry.watchers) watcher.dispose();
@@ -166,6 +169,8 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
   }
 
   private async readNow(directory: string): Promise<void> {
+    // A runtime that is shared tells of jobs in other windows' studies too.
+    if (!this.located.has(directory)) return;
     const start = performance.now();
     let snapshot: StudySnapshot;
     try {
@@ -180,6 +185,8 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
     const backbone = snapshot.configuration?.backbone;
     const backboneFound =
       backbone === undefined || (await exists(path.resolve(directory, backbone, 'config.json')));
+    // It may have been left out or deleted while it was read.
+    if (!this.located.has(directory)) return;
     const known = this.entries.get(directory);
     const broken = snapshot.configuration === null && known !== undefined;
     if (broken) snapshot = { ...snapshot, tasks: known.study.snapshot.tasks };

@@ -14,6 +14,12 @@ export function joinParts(parts: readonly string[]): string {
   return parts.filter((part) => part !== '').join(' · ');
 }
 
+/** The first of many lines, and how many more there are. */
+export function firstLines(lines: readonly string[], most: number): string[] {
+  const rest = lines.length - most;
+  return rest > 0 ? [...lines.slice(0, most), STRINGS.tree.more(rest)] : [...lines];
+}
+
 /** 'targetModules' -> 'target modules' */
 export function formatSettingName(key: string): string {
   return key.replace(/([A-Z])/g, (letter) => ` ${letter.toLowerCase()}`);

@@ -3,6 +3,7 @@ import { STRINGS } from '../strings.js';
 import { collectJobLine } from '../jobs/job-lines.js';
 import { formatAge } from '../durations.js';
 import {
+  firstLines,
   formatInitialisation,
   formatMerge,
   formatMetric,
@@ -27,7 +28,13 @@ import {
 } from './nodes.js';
 import { bestResultOf } from './best-result.js';
 import { scoreOverSeeds } from './seeds.js';
-import { errorsOf, type Checkpoint, type CheckpointState, type TaskContents } from './study-index.js';
+import {
+  errorsOf,
+  isMergeable,
+  type Checkpoint,
+  type CheckpointState,
+  type TaskContents,
+} from './study-index.js';
 
 /** A row of the tree as data: what `provider.ts` turns into a TreeItem, and the tests compare. */
 export interface Row {
@@ -147,14 +154,12 @@ const TOLD_PROBLEMS = 8;
 
 function problemsTooltip({ index: { snapshot } }: ProblemsNode): string {
   const errors = errorsOf(snapshot);
-  const told = errors.slice(0, TOLD_PROBLEMS).map(({ file, line, message, remedy }) => {
+  const told = errors.map(({ file, line, message, remedy }) => {
     const place = line === undefined ? file : `${file}:${line}`;
     return markdownText(`${place}: ${message} ${remedy}`);
   });
-  const rest = errors.length - told.length;
   return paragraphs([
-    ...told,
-    rest > 0 ? STRINGS.tree.more(rest) : '',
+    ...firstLines(told, TOLD_PROBLEMS),
     snapshot.configuration === null ? STRINGS.tree.lastUnderstood : '',
   ]);
 }
@@ -235,10 +240,10 @@ const STATE_ICONS: Record<CheckpointState, { icon: string; colour?: string }> = 
 };
 
 function checkpointRow(node: CheckpointNode, context: RowContext): Row {
-  const { run, state, reason, score } = node.checkpoint;
+  const { run, state, reason, score, weightsHere, amongSources } = node.checkpoint;
   const { icon, colour } = STATE_ICONS[state];
   // What tells the runs of a task apart comes first: a narrow side bar cuts off the end.
-  const seed = run.role === 'source' ? '' : STRINGS.tree.seed(run.seed);
+  const seed = run.role === 'source' && !amongSources ? '' : STRINGS.tree.seed(run.seed);
   const start = run.role === 'source' ? STRINGS.tree.source : formatStart(run.initialisation);
   // Below the row of its initialisation only the seed is new.
   const [name, more] = node.amongSeeds === true ? [seed, ''] : [start, seed];
@@ -247,7 +252,7 @@ function checkpointRow(node: CheckpointNode, context: RowContext): Row {
     run.deltaName,
     formatShots(run.shots),
     more,
-    state === 'done' ? '' : STRINGS.tree.states[state].toLowerCase(),
+    ...toldStates(state, run.checkpoint === null || weightsHere),
     formatAge(run.provenance.time, context.now),
     shortCommit(run.provenance.commit, run.provenance.dirty),
   ]);
@@ -258,13 +263,19 @@ function checkpointRow(node: CheckpointNode, context: RowContext): Row {
     icon,
     ...(colour === undefined ? {} : { iconColour: colour }),
     contextValue: `checkpoint ${run.role} ${state}${run.provenance.commit === null ? '' : ' commit'}${
-      run.checkpoint === null || state === 'absent' ? '' : ' weights'
+      weightsHere ? ' weights' : ''
     }`,
     collapsible: 'no',
     ...(mergeable ? { checked: context.checked.has(checkKey(node)) } : {}),
     ...(state === 'stale' || state === 'failed' ? { decoration: state } : {}),
     ...(reason === null ? {} : { accessibleLabel: `${label}, ${description}. ${reason}` }),
   });
+}
+
+/** What a row says of its state, and of its weights where something else is told of it first. */
+function toldStates(state: CheckpointState, complete: boolean): string[] {
+  const states = complete || state === 'absent' ? [state] : [state, 'absent' as const];
+  return states.flatMap((each) => (each === 'done' ? [] : [STRINGS.tree.states[each].toLowerCase()]));
 }
 
 /** What most deserves to be seen first. */
@@ -325,10 +336,6 @@ function seedsTooltip({ contents, checkpoints }: SeedsNode): string {
   ]);
 }
 
-export function isMergeable({ run, state }: Checkpoint): boolean {
-  return run.role === 'source' && run.checkpoint !== null && (state === 'done' || state === 'stale');
-}
-
 function checkpointTooltip({ run, reason, state, scoreSplit: split }: Checkpoint): string {
   const { results, provenance, tuning, chosen } = run;
   const numbers = [
@@ -373,7 +380,7 @@ function mergeTooltip({ merge }: MergeNode): string {
 }
 
 function mergeRow(node: MergeNode, { now }: RowContext): Row {
-  const { record, state } = node.merge;
+  const { record, state, weightsHere } = node.merge;
   const { provenance } = record;
   const label = formatMerge(record);
   const sources = collectMergeSources(record.sources, record.weights, record.parts);
@@ -381,7 +388,7 @@ function mergeRow(node: MergeNode, { now }: RowContext): Row {
     record.deltaName,
     sources.short,
     record.temperature === null ? '' : `τ ${record.temperature}`,
-    state === 'done' ? '' : STRINGS.tree.states[state].toLowerCase(),
+    ...toldStates(state, weightsHere),
     formatAge(provenance.time, now),
     shortCommit(provenance.commit, provenance.dirty),
   ]);
@@ -390,7 +397,7 @@ function mergeRow(node: MergeNode, { now }: RowContext): Row {
     icon: state === 'stale' ? 'history' : state === 'absent' ? 'cloud' : 'git-merge',
     ...(state === 'stale' ? { iconColour: STATE_COLOURS.warning } : {}),
     contextValue: `merge ${state}${provenance.commit === null ? '' : ' commit'}${
-      state === 'absent' ? '' : ' weights'
+      weightsHere ? ' weights' : ''
     }`,
     collapsible: 'no',
     ...(state === 'stale' ? { decoration: 'stale' as const } : {}),

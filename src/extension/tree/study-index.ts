@@ -17,6 +17,10 @@ export interface Checkpoint {
   readonly state: CheckpointState;
   /** Why it is stale, failed or absent, for people. */
   readonly reason: string | null;
+  /** Whether its weights are on this machine: what is stale or was cancelled may have lost them too. */
+  readonly weightsHere: boolean;
+  /** A finished source beside others of the same delta: only its seed tells them apart. */
+  readonly amongSources: boolean;
   /** 0 to 1: the test metric, else dev. */
   readonly score: number | null;
   readonly scoreSplit: 'test' | 'dev' | null;
@@ -26,6 +30,7 @@ export interface Merge {
   readonly record: MergeRecord;
   readonly state: 'done' | 'stale' | 'absent';
   readonly reason: string | null;
+  readonly weightsHere: boolean;
 }
 
 export interface TaskContents {
@@ -66,6 +71,7 @@ export function collectStudyIndex(
 ): StudyIndex {
   const staleness = collectStaleness(snapshot.problems, stale);
   const evaluations = collectEvaluations(snapshot.runs);
+  const sources = countSources(snapshot.runs);
   const checkpointById = new Map<string, Checkpoint>();
   const byTask = new Map<string, { checkpoints: Checkpoint[]; probes: Checkpoint[]; merges: Merge[] }>();
   const contentsOf = (task: string): { checkpoints: Checkpoint[]; probes: Checkpoint[]; merges: Merge[] } => {
@@ -77,7 +83,8 @@ export function collectStudyIndex(
   };
   for (const run of snapshot.runs) {
     if (run.kind !== 'tune') continue;
-    const checkpoint = describeCheckpoint(run, weights, staleness, evaluations);
+    const several = isFinishedSource(run) && (sources.get(sourceKey(run)) ?? 0) > 1;
+    const checkpoint = describeCheckpoint(run, { weights, staleness, evaluations, several });
     checkpointById.set(runKey(run.task, run.id), checkpoint);
     const contents = contentsOf(run.task);
     (run.role === 'step-k' ? contents.probes : contents.checkpoints).push(checkpoint);
@@ -106,7 +113,7 @@ export function collectStudyIndex(
 /** Equal for two readings between which nothing changed that the rows of the task show. */
 export function appearanceOf({ task, checkpoints, probes, merges }: TaskContents): string {
   const data = task.data.map(({ shots, seed }) => `${shots} ${seed}`);
-  const runs = [...checkpoints, ...probes].map(({ run, state, reason, score }) =>
+  const runs = [...checkpoints, ...probes].map(({ run, state, reason, weightsHere, score }) =>
     [
       run.id,
       run.key,
@@ -115,10 +122,13 @@ export function appearanceOf({ task, checkpoints, probes, merges }: TaskContents
       run.provenance.commit,
       state,
       reason,
+      weightsHere,
       score,
     ].join(' '),
   );
-  const merged = merges.map(({ record, state, reason }) => [record.id, record.key, state, reason].join(' '));
+  const merged = merges.map(({ record, state, reason, weightsHere }) =>
+    [record.id, record.key, state, reason, weightsHere].join(' '),
+  );
   return [task.metric, ...data, ...runs, ...merged].join('\n');
 }
 
@@ -172,20 +182,48 @@ function collectEvaluations(
   return found;
 }
 
+function isFinishedSource({ kind, role, status }: RunRecord): boolean {
+  return kind === 'tune' && role === 'source' && status === 'done';
+}
+
+function sourceKey({ task, deltaName }: RunRecord): string {
+  return JSON.stringify([task, deltaName]);
+}
+
+function countSources(runs: readonly RunRecord[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const run of runs.filter(isFinishedSource)) {
+    counts.set(sourceKey(run), (counts.get(sourceKey(run)) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** What can be merged: a finished source whose weights are here. */
+export function isMergeable({ run, state, weightsHere }: Checkpoint): boolean {
+  return isFinishedSource(run) && weightsHere && state !== 'failed';
+}
+
 function describeCheckpoint(
   run: RunRecord,
-  weights: WeightsOnDisk,
-  stale: Staleness,
-  evaluations: ReadonlyMap<string, { dev: number | null; test: number | null }>,
+  known: {
+    readonly weights: WeightsOnDisk;
+    readonly staleness: Staleness;
+    readonly evaluations: ReadonlyMap<string, { dev: number | null; test: number | null }>;
+    readonly several: boolean;
+  },
 ): Checkpoint {
+  const { weights, staleness, evaluations, several } = known;
   const measured = evaluations.get(`${run.task} ${run.checkpoint?.sha256 ?? ''}`);
   const test = run.results.test ?? measured?.test ?? null;
   const dev = run.results.dev ?? measured?.dev ?? null;
-  const { state, reason } = stateOfRun(run, weights, stale);
+  const weightsHere = run.checkpoint !== null && weights.has(run.checkpoint.path);
+  const { state, reason } = stateOfRun(run, weightsHere, staleness);
   return {
     run,
     state,
     reason,
+    weightsHere,
+    amongSources: several,
     score: test ?? dev,
     scoreSplit: test !== null ? 'test' : dev !== null ? 'dev' : null,
   };
@@ -193,34 +231,39 @@ function describeCheckpoint(
 
 function stateOfRun(
   run: RunRecord,
-  weights: WeightsOnDisk,
+  weightsHere: boolean,
   staleness: Staleness,
 ): { state: CheckpointState; reason: string | null } {
   if (run.status === 'failed') {
     const { message, remedy } = run.error ?? { message: STRINGS.tree.failedReason, remedy: undefined };
     return { state: 'failed', reason: remedy === undefined ? message : `${message} ${remedy}` };
   }
+  const gone = run.checkpoint !== null && !weightsHere;
+  const complete = (reason: string): string => (gone ? withoutWeights(reason) : reason);
   const stale = staleness(runRecordPath(run.task, run.id), STRINGS.tree.tuneAgain);
-  if (stale !== null) return { state: 'stale', reason: stale };
+  if (stale !== null) return { state: 'stale', reason: complete(stale) };
   if (run.status === 'cancelled') {
-    return {
-      state: 'cancelled',
-      reason: STRINGS.tree.cancelledReason,
-    };
+    return { state: 'cancelled', reason: complete(STRINGS.tree.cancelledReason) };
   }
-  if (run.checkpoint !== null && !weights.has(run.checkpoint.path)) {
+  if (gone) {
     return { state: 'absent', reason: STRINGS.checkpoints.notOnDisk };
   }
   return { state: 'done', reason: null };
 }
 
 function describeMerge(record: MergeRecord, weights: WeightsOnDisk, stale: Staleness): Merge {
+  const weightsHere = weights.has(record.checkpoint.path);
   const reason = stale(mergeRecordPath(record.target, record.id), STRINGS.tree.mergeAgain);
-  if (reason !== null) return { record, state: 'stale', reason };
-  if (!weights.has(record.checkpoint.path)) {
-    return { record, state: 'absent', reason: STRINGS.tree.mergeAbsent };
+  if (reason !== null) {
+    return { record, state: 'stale', reason: weightsHere ? reason : withoutWeights(reason), weightsHere };
   }
-  return { record, state: 'done', reason: null };
+  if (!weightsHere) return { record, state: 'absent', reason: STRINGS.tree.mergeAbsent, weightsHere };
+  return { record, state: 'done', reason: null, weightsHere };
+}
+
+/** Why a row is as it is, where its weights are missing besides. */
+function withoutWeights(reason: string): string {
+  return `${reason} ${STRINGS.tree.states.absent}.`;
 }
 
 function newestFirst(a: Checkpoint, b: Checkpoint): number {

@@ -18,7 +18,7 @@ import {
   type TreeNode,
 } from './nodes.js';
 import { StudyTree } from './provider.js';
-import { appearanceOf, outlineOf, runKey, tasksOfJob } from './study-index.js';
+import { appearanceOf, isMergeable, outlineOf, runKey, tasksOfJob } from './study-index.js';
 
 /** A running job changes its row several times a second; the tree is drawn again less often. */
 const REFRESH_MS = 400;
@@ -152,11 +152,11 @@ export class StudyView implements Disposable {
   }
 
   private studiesChanged(): void {
-    // What was deleted or is another study's by now can't stay checked.
+    // What was deleted, lost its weights or is another study's by now can't stay checked: it has no box any more.
     for (const [key, node] of this.checked) {
       const { run } = node.checkpoint;
       const now = this.studies.indexOf(node.study.directory)?.checkpointById.get(runKey(run.task, run.id));
-      if (now === undefined) this.checked.delete(key);
+      if (now === undefined || !isMergeable(now)) this.checked.delete(key);
       else this.checked.set(key, { ...node, checkpoint: now });
     }
     this.showMessage();

@@ -82,7 +82,7 @@ describe('what a page is told', () => {
     expect(REQUESTS.matrix.answer.safeParse(dense).success).toBe(true);
   });
 
-  it("finds a cell's source: the latest finished one", () => {
+  it("finds a cell's source: the one that it was computed from, else the latest finished one", () => {
     const [first] = study.runs;
     if (first === undefined) throw new Error('no run');
     const later = {
@@ -93,6 +93,17 @@ describe('what a page is told', () => {
     const failed = { ...later, id: 'failed', status: 'failed' as const };
     expect(sourceRun([later, failed, first], 'adapter', first.task)?.id).toBe('later');
     expect(sourceRun([first], 'lora', first.task)).toBeUndefined();
+    const sha256 = `${'0'.repeat(63)}1`;
+    const checkpoint = { path: 'earlier.safetensors', sha256, bytes: 1 };
+    const earlier = {
+      ...first,
+      id: 'earlier',
+      checkpoint,
+      provenance: { ...first.provenance, time: '2020-01-01T00:00:00Z' },
+    };
+    const runs = [later, failed, first, earlier];
+    expect(sourceRun(runs, 'adapter', first.task, sha256.slice(0, 6))?.id).toBe('earlier');
+    expect(sourceRun(runs, 'adapter', first.task, 'abcdef0')?.id).toBe('later');
   });
 });
 
