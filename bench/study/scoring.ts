@@ -176,6 +176,7 @@ async function fill(
     targets: targets.map(({ task, examples, own }) => ({
       task,
       dataSha256: task,
+      tuningDigest: null,
       examples: () => Promise.resolve(examples),
       delta: delta(task, own),
     })),

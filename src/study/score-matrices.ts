@@ -1,6 +1,6 @@
 import { DeltaloomError } from '../core/errors.js';
 import { SCORE_METHOD_INFO, type Granularity, type ScoreMethod } from '../core/methods.js';
-import { chooseData, sourceTasks, targetTasks } from './catalogue.js';
+import { chooseData, sourceTasks, targetTasks, type ChosenData } from './catalogue.js';
 import { tuningOf } from './configuration.js';
 import { contentKey } from './content-key.js';
 import { evaluateCheckpoint } from './evaluate-run.js';
@@ -187,6 +187,9 @@ async function scoredTarget(
   return {
     task,
     dataSha256: draw === null ? sha256 : contentKey({ sha256, draw }),
+    tuningDigest: methods.some((method) => SCORE_METHOD_INFO[method].cost === 'tuning')
+      ? await tuningDigest(session, task, data)
+      : null,
     examples: async () => {
       if (file === undefined) return [];
       const backbone = await session.backbone(deltaName);
@@ -201,6 +204,23 @@ async function scoredTarget(
     },
     delta: teacher === null ? null : scoredDelta(session, teacher.run, teacher.inPlace),
   };
+}
+
+/** Of what sources are tuned by for k steps on a target. */
+async function tuningDigest(
+  session: StudySession,
+  task: string,
+  { data, draw }: ChosenData,
+): Promise<string> {
+  const { train, dev } = data.files;
+  const hashOf = (file: string | undefined) =>
+    file === undefined ? null : session.hashes.of(session.absolute(file));
+  return contentKey({
+    train: await hashOf(train),
+    dev: await hashOf(dev),
+    draw: draw === null ? null : { count: draw, seed: data.seed },
+    metric: session.metric(task),
+  });
 }
 
 /** Sources tuned for k steps on targets; each a run on record like any other. */

@@ -118,6 +118,7 @@ async function score(
     targets: tasks.map((task) => ({
       task,
       dataSha256: task,
+      tuningDigest: null,
       examples: () => Promise.resolve(goldenExamples(folder, task)),
       delta: scoredDelta(folder, deltaName, 'tuned64', task),
     })),

@@ -61,6 +61,8 @@ export function wantedCell(
     ...(info.needsTargetDelta ? { target: target.delta?.sha256 ?? '' } : {}),
     ...(readsProbe ? { data: target.dataSha256 } : {}),
   };
+  // Not part of the key, which older cells have without it: they count as made from what is there now.
+  const tuned = info.cost === 'tuning' && target.tuningDigest !== null ? { tuned: target.tuningDigest } : {};
   return {
     method,
     granularity,
@@ -68,7 +70,7 @@ export function wantedCell(
     source: source.task,
     key: contentKey(inputs),
     inputs: Object.fromEntries(
-      Object.entries(inputs).map(([name, value]) => [
+      Object.entries({ ...inputs, ...tuned }).map(([name, value]) => [
         name,
         name === 'method' ? value : value.slice(0, DIGITS),
       ]),
@@ -86,13 +88,18 @@ const INPUT_NAMES: Readonly<Record<string, (cell: WantedCell) => string>> = {
   source: ({ source }) => `the checkpoint of '${source}' changed`,
   target: ({ target }) => `the few-shot checkpoint of '${target}' changed`,
   data: ({ target }) => `the probe data of '${target}' changed`,
+  tuned: ({ target }) => `the data or the metric that sources are tuned by on '${target}' changed`,
 };
 
 export function cellState(wanted: WantedCell, recorded: ScoreCell | undefined): CellState {
   if (recorded === undefined) return { state: 'missing' };
-  if (recorded.key === wanted.key) return { state: 'fresh' };
+  const differs = ([name, value]: [string, string]): boolean => recorded.inputs?.[name] !== value;
+  const { tuned: before } = recorded.inputs ?? {};
+  const { tuned } = wanted.inputs;
+  const isTunedAlike = before === undefined || tuned === undefined || before === tuned;
+  if (recorded.key === wanted.key && isTunedAlike) return { state: 'fresh' };
   const reasons = Object.entries(wanted.inputs)
-    .filter(([name, value]) => recorded.inputs?.[name] !== value)
+    .filter((input) => differs(input) && (input[0] !== 'tuned' || !isTunedAlike))
     .map(([name]) => INPUT_NAMES[name]?.(wanted) ?? `${name} changed`);
   return { state: 'stale', reason: reasons.join(', ') || 'its inputs changed' };
 }

@@ -27,6 +27,8 @@ export interface ScoredTarget {
   readonly task: string;
   /** SHA-256 of the probe's data file. */
   readonly dataSha256: string;
+  /** Digest of what copies of the sources are tuned and measured on: train and dev data, metric. null where none are. */
+  readonly tuningDigest: string | null;
   /** The probe's examples in file order, tokenised; at most `probe.examples`. */
   examples(): Promise<readonly TokenisedExample[]>;
   /** The target's own few-shot delta from random initialisation; null where there is none (yet). */

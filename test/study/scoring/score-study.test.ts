@@ -5,7 +5,13 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { DeltaTensors } from '../../../src/core/tensor.js';
 import type { TokenisedExample } from '../../../src/study/compute/contract.js';
 import { matrixPath } from '../../../src/study/paths.js';
-import type { ScoredDelta, ScoringContext, ScoringRequest } from '../../../src/study/scoring/index.js';
+import { cellState, wantedCell } from '../../../src/study/scoring/cells.js';
+import type {
+  ScoredDelta,
+  ScoredTarget,
+  ScoringContext,
+  ScoringRequest,
+} from '../../../src/study/scoring/index.js';
 import { planCells, scoreStudy } from '../../../src/study/scoring/index.js';
 import { StudyStore } from '../../../src/study/store.js';
 import type { ArithmeticModel } from './arithmetic-model.js';
@@ -63,6 +69,7 @@ describe('scoreStudy', () => {
     targets: TASKS.map((task, i) => ({
       task,
       dataSha256: `${i}`.repeat(64),
+      tuningDigest: `${i}`.repeat(64),
       examples: () => Promise.resolve(ROWS),
       delta: delta(task, 100 + i),
     })),
@@ -295,6 +302,28 @@ describe('scoreStudy', () => {
     expect((await read('euclidean'))?.cells[0]?.values).toEqual([6]);
     expect((await read('performance'))?.cells[0]?.values).toEqual([0.25]);
     expect(double.calls.sweeps).toBe(0);
+  });
+
+  it('scores by tuning anew where the data or the metric of the tuning changed', () => {
+    const now = request();
+    const [target] = now.targets;
+    const [, source] = now.sources;
+    if (target === undefined || source === undefined) throw new Error('no cell');
+    const cellOf = (id: 'performance' | 'loss', changed: ScoredTarget) =>
+      wantedCell({ method: id, granularity: 'model' }, changed, source, now);
+    const recorded = (id: 'performance' | 'loss') => ({ ...cellOf(id, target), values: [1], provenance: 0 });
+    const changed = { ...target, tuningDigest: 'another' };
+    expect(cellState(cellOf('performance', target), recorded('performance'))).toEqual({ state: 'fresh' });
+    expect(cellState(cellOf('performance', changed), recorded('performance'))).toEqual({
+      state: 'stale',
+      reason: `the data or the metric that sources are tuned by on '${target.task}' changed`,
+    });
+    expect(cellState(cellOf('loss', changed), recorded('loss'))).toEqual({ state: 'fresh' });
+    // Cells of earlier versions do not say what they were tuned by.
+    const { tuned, ...inputs } = recorded('performance').inputs;
+    expect(tuned).toBeDefined();
+    const earlier = { ...recorded('performance'), inputs };
+    expect(cellState(cellOf('performance', changed), earlier)).toEqual({ state: 'fresh' });
   });
 
   it('reports cells done, in all and the time left', async () => {
