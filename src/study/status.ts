@@ -1,14 +1,14 @@
 import { requestedMatrices, planCells } from './scoring/index.js';
 import { sourceTasks, targetTasks } from './catalogue.js';
 import { DeltaloomError } from '../core/errors.js';
-import type { JobContext } from './jobs.js';
 import { lockHolder, type LockHolder } from './lock.js';
+import { lookAtStudy } from './look-at-study.js';
 import { methodsInUse } from './merge-choices.js';
 import { mergeRecordPath, pathOfRunRecord } from './paths.js';
 import { SourceFinder, targetTune } from './planned-runs.js';
 import type { MergeRecord, RunRecord } from './records.js';
 import { scoringRequest } from './score-matrices.js';
-import { StudySession } from './session.js';
+import type { StudySession } from './session.js';
 import { readSnapshot } from './snapshot.js';
 import { judgeRequest, judgeSource, reasonOf, staleRecords, type StaleRecords } from './staleness.js';
 
@@ -31,13 +31,7 @@ export interface StudyStatus {
 
 /** What is done and what is not, against what the configuration asks for now. Nothing is computed or changed. */
 export async function studyStatus(directory: string, seed?: number): Promise<StudyStatus> {
-  const idle: JobContext = {
-    signal: new AbortController().signal,
-    progress: () => undefined,
-    log: () => undefined,
-    engine: () => Promise.reject(new Error('status needs no engine')),
-  };
-  const session = await StudySession.open(directory, idle, seed);
+  const session = await lookAtStudy(directory, seed);
   const { runs, merges, problems } = await readSnapshot(directory);
   const stale = await staleRecords(session, { runs, merges });
   const deltas = [];
