@@ -195,8 +195,7 @@ async function fill(
   const start = performance.now();
   await scoreStudy(request, {
     store: {
-      readMatrix: () => Promise.resolve(null),
-      checkMatrixReplaceable: () => Promise.resolve(),
+      readMatrixToChange: () => Promise.resolve(null),
       writeMatrix: (matrix) => {
         matrices.push(matrix);
         return Promise.resolve();

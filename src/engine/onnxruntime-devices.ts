@@ -64,12 +64,16 @@ function refuseTelemetry(): void {
 }
 
 /** One process loads one ONNX Runtime, for every provider. */
-let loaded: FoundPackage | undefined;
+function chosenRuntime(): FoundPackage {
+  chosen ??= findRuntime().runtime;
+  return chosen;
+}
+
+let chosen: FoundPackage | undefined;
 
 function loadRuntime(): typeof OnnxRuntimeModule {
   refuseTelemetry();
-  loaded ??= findRuntime().runtime;
-  return loadPackage(loaded) as typeof OnnxRuntimeModule;
+  return loadPackage(chosenRuntime()) as typeof OnnxRuntimeModule;
 }
 
 /** Where the package's install script puts the provider; only Linux has one, and the name is asked for on Linux alone. */
@@ -88,7 +92,7 @@ function missingCuda(): string | undefined {
     return `ONNX Runtime's npm package has no CUDA provider for ${process.platform} on ${process.arch}`;
   const { runtime, refused } = findRuntime();
   if (existsSync(cudaLibrary(runtime)))
-    return runtime.folder === loaded?.folder
+    return runtime.folder === chosenRuntime().folder
       ? undefined
       : 'the CUDA provider of ONNX Runtime was installed while this process was at work, which must be started again';
   const command = installCommand(`${NAME}@${runtime.version}`);
@@ -135,7 +139,7 @@ async function probe(id: Provider): Promise<Probe> {
     const missing = id === 'cuda' ? missingCuda() : undefined;
     if (missing !== undefined) return { usable: false, reason: missing };
     if (id === 'cpu') await openAndRelease();
-    else await askProvider(findRuntime().runtime.entry, id);
+    else await askProvider(chosenRuntime().entry, id);
     return { usable: true, reason: USABLE[id] };
   } catch (error) {
     return { usable: false, reason: `${UNUSABLE[id]} (${readableReason(error)})` };
@@ -179,7 +183,7 @@ export function readableReason(error: unknown): string {
     const [, library = '', why = ''] = unloaded;
     if (!why.startsWith('cannot open')) return `${path.basename(library)}: ${why}`;
     if (library === 'libcuda.so.1') return "NVIDIA's driver is not installed: its libcuda.so.1 was not found";
-    return `${library} was not found: install the CUDA libraries of that version, or name their folder in LD_LIBRARY_PATH`;
+    return `${path.basename(library)} was not found: install the CUDA libraries of that version, or name their folder in LD_LIBRARY_PATH`;
   }
   const failed = /CUDA failure \d+: [^;]*[^;\s]/.exec(error.message)?.[0];
   if (failed !== undefined) return failed;

@@ -2,16 +2,13 @@ import { counted } from '../core/counted.js';
 import { DeltaloomError } from '../core/errors.js';
 import { evaluateCheckpoint } from './evaluate-run.js';
 import type { JobContext, JobOutcome, JobRequest } from './jobs.js';
-import { withStudyLock, type LockOptions } from './lock.js';
+import { lockOptions, withStudyLock } from './lock.js';
 import { pathOfMerge, runMerge } from './merge-run.js';
 import { matrixPath, pathOfRunRecord } from './paths.js';
 import { runStudy } from './run-study.js';
 import { scoreMatrices } from './score-matrices.js';
 import { StudySession } from './session.js';
 import { checkpointAt, runTuneJob } from './tune-jobs.js';
-
-/** A process that is about to end its work holds the lock a little longer. */
-const GRACE_MS = 2000;
 
 export interface ExecuteOptions {
   /** How long to wait for another process that works on the study, in milliseconds. */
@@ -30,13 +27,8 @@ export async function executeJob(
   directory: string,
   request: JobRequest,
   context: JobContext,
-  { waitMs = GRACE_MS, seed }: ExecuteOptions = {},
+  { waitMs, seed }: ExecuteOptions = {},
 ): Promise<JobOutcome> {
-  const options: LockOptions = {
-    waitMs,
-    signal: context.signal,
-    waiting: ({ pid, purpose }) => context.log(`Waiting for process ${pid} (${purpose}).`),
-  };
   // Before the lock: a folder that is no study gets no .deltaloom.
   const session = await StudySession.open(directory, context, seed);
   return withStudyLock(
@@ -50,7 +42,7 @@ export async function executeJob(
         await session.close();
       }
     },
-    options,
+    lockOptions(context, waitMs),
   );
 }
 

@@ -18,7 +18,7 @@ import { writeCheckpoint } from './checkpoints.js';
 import { checkDelta } from './compute/check-delta.js';
 import { contentKey } from './content-key.js';
 import type { JobContext, JobOutcome } from './jobs.js';
-import { withStudyLock, type LockOptions } from './lock.js';
+import { lockOptions, withStudyLock } from './lock.js';
 import { checkpointPath, matrixPath, pathOfRunRecord, resolveInStudy } from './paths.js';
 import type { Provenance, RunRecord, ScoreCell, ScoreMatrix } from './records.js';
 import { cellIndex, cellPlace } from './scoring/cells.js';
@@ -46,13 +46,12 @@ export async function importIntoStudy(
   context: JobContext,
 ): Promise<JobOutcome> {
   const session = await StudySession.open(directory, context);
-  const { signal, log } = context;
-  const lock: LockOptions = {
-    signal,
-    waiting: ({ pid, purpose }) => log(`Waiting for process ${pid} (${purpose}).`),
-    ...(options.waitMs === undefined ? {} : { waitMs: options.waitMs }),
-  };
-  return withStudyLock(directory, 'import', () => importFrom(session, from, options), lock);
+  return withStudyLock(
+    directory,
+    'import',
+    () => importFrom(session, from, options),
+    lockOptions(context, options.waitMs),
+  );
 }
 
 async function importFrom(session: StudySession, from: string, options: ImportOptions): Promise<JobOutcome> {
@@ -282,7 +281,7 @@ async function importResults(
     parts.push({ part, matrix, sha256: await session.hashes.of(file) });
   }
   const path = matrixPath(deltaName, method, granularity);
-  const recorded = await session.store.readMatrix(deltaName, method, granularity);
+  const recorded = await session.store.readMatrixToChange(deltaName, method, granularity);
   const names = parts.map(({ part }) => part);
   if (recorded !== null && recorded.parts.join('\n') !== names.join('\n')) {
     throw new DeltaloomError(

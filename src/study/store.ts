@@ -70,32 +70,37 @@ export class StudyStore {
     return this.readOne(matrixPath(deltaName, method, granularity), scoreMatrixSchema);
   }
 
+  /**
+   * The same for who will write it.
+   *
+   * @throws DeltaloomError `record-unreadable` where a matrix is there that nobody can read, and that writing would replace
+   */
+  async readMatrixToChange(
+    deltaName: string,
+    method: ScoreMethod,
+    granularity: Granularity,
+  ): Promise<ScoreMatrix | null> {
+    return this.readToChange(matrixPath(deltaName, method, granularity), scoreMatrixSchema);
+  }
+
   /** @returns path of the record, relative to the study */
   async writeRun(record: RunRecord): Promise<string> {
-    return this.write(runRecordPath(record.task, record.id), runRecordSchema, record);
+    return this.replace(runRecordPath(record.task, record.id), runRecordSchema, record);
   }
 
   /** Asks before long work whether its record can be written: throws `record-unreadable` where it would replace what nobody read. */
   async checkRunReplaceable(task: string, id: string): Promise<void> {
-    await this.refuseToReplace(runRecordPath(task, id), runRecordSchema);
-  }
-
-  /** The same for a matrix. */
-  async checkMatrixReplaceable(
-    deltaName: string,
-    method: ScoreMethod,
-    granularity: Granularity,
-  ): Promise<void> {
-    await this.refuseToReplace(matrixPath(deltaName, method, granularity), scoreMatrixSchema);
+    await this.readToChange(runRecordPath(task, id), runRecordSchema);
   }
 
   async writeMerge(record: MergeRecord): Promise<string> {
-    return this.write(mergeRecordPath(record.target, record.id), mergeRecordSchema, record);
+    return this.replace(mergeRecordPath(record.target, record.id), mergeRecordSchema, record);
   }
 
+  /** In place of what {@link readMatrixToChange} gave: a matrix may be large, and is not read once more here. */
   async writeMatrix(matrix: ScoreMatrix): Promise<void> {
     const path = matrixPath(matrix.deltaName, matrix.method, matrix.granularity);
-    await this.write(path, scoreMatrixSchema, matrix);
+    await this.write(path, scoreMatrixSchema.parse(matrix));
   }
 
   absolute(path: string): string {
@@ -127,11 +132,15 @@ export class StudyStore {
     }
   }
 
-  private async write(path: string, schema: z.ZodType, record: unknown): Promise<string> {
+  private async replace<Record>(path: string, schema: z.ZodType<Record>, record: Record): Promise<string> {
     const checked = schema.parse(record);
-    await this.refuseToReplace(path, schema);
+    await this.readToChange(path, schema);
+    return this.write(path, checked);
+  }
+
+  private async write(path: string, record: unknown): Promise<string> {
     await this.prepare();
-    await writeFileAtomically(this.absolute(path), recordJson(checked));
+    await writeFileAtomically(this.absolute(path), recordJson(record));
     return path;
   }
 
@@ -144,9 +153,10 @@ export class StudyStore {
    * Throws `record-unreadable` where a record lies at `path` that can't be read. Who only reads takes it for absent; written anew,
    * the two sides of a conflict, or what a later version knows, would be lost.
    */
-  private async refuseToReplace(path: string, schema: z.ZodType): Promise<void> {
+  private async readToChange<Record>(path: string, schema: z.ZodType<Record>): Promise<Record | null> {
     const read = await readRecord(this.directory, path, schema);
-    if (read === null || 'record' in read) return;
+    if (read === null) return null;
+    if ('record' in read) return read.record;
     const { message, remedy } = read.problem;
     throw new DeltaloomError('record-unreadable', message, { place: { file: path }, remedy });
   }

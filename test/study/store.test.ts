@@ -1,9 +1,9 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { simpleGit } from 'simple-git';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { fileNameOf } from '../../src/study/paths.js';
+import { fileNameOf, matrixPath } from '../../src/study/paths.js';
 import { gitProvenance } from '../../src/study/provenance.js';
 import { recordJson } from '../../src/study/record-json.js';
 import { readSnapshot } from '../../src/study/snapshot.js';
@@ -53,6 +53,13 @@ describe('records on disk', () => {
     }
     await rm(file);
     await store.writeRun(run);
+    const matrix = join(directory, matrixPath('adapter', 'loss', 'model'));
+    await mkdir(dirname(matrix), { recursive: true });
+    await writeFile(matrix, '<<<<<<< ours\n');
+    expect(await store.readMatrix('adapter', 'loss', 'model')).toBeNull();
+    await expect(store.readMatrixToChange('adapter', 'loss', 'model')).rejects.toMatchObject({
+      code: 'record-unreadable',
+    });
     expect(await store.readRun(run.task, run.id)).toEqual(run);
   });
 

@@ -81,9 +81,12 @@ export interface ScoringRequest {
 
 /** Where matrices live. A write is atomic. */
 export interface MatrixStore {
-  readMatrix(deltaName: string, method: ScoreMethod, granularity: Granularity): Promise<ScoreMatrix | null>;
   /** Throws where a matrix is there that can't be read, and would be lost by writing. */
-  checkMatrixReplaceable(deltaName: string, method: ScoreMethod, granularity: Granularity): Promise<void>;
+  readMatrixToChange(
+    deltaName: string,
+    method: ScoreMethod,
+    granularity: Granularity,
+  ): Promise<ScoreMatrix | null>;
   writeMatrix(matrix: ScoreMatrix): Promise<void>;
 }
 

@@ -65,8 +65,7 @@ async function openMatrices(
   const concerned = [...ids, ...[...left.values()].map(({ id }) => id)];
   for (const id of concerned) {
     if (matrices.has(matrixName(id))) continue;
-    await store.checkMatrixReplaceable(request.deltaName, id.method, id.granularity);
-    let matrix = await store.readMatrix(request.deltaName, id.method, id.granularity);
+    let matrix = await store.readMatrixToChange(request.deltaName, id.method, id.granularity);
     const finished = left.get(matrixName(id))?.finished ?? [];
     if (finished.length > 0) {
       matrix = withCells(matrix, id, request, finished);

@@ -204,8 +204,7 @@ describe('scoreStudy', () => {
     // Killed: the matrices are never written, the journal stays with half a line at its end.
     const killed = context({
       store: {
-        readMatrix: () => Promise.resolve(null),
-        checkMatrixReplaceable: () => Promise.resolve(),
+        readMatrixToChange: () => Promise.resolve(null),
         writeMatrix: () => Promise.reject(new Error('killed')),
       },
     });
