@@ -4,6 +4,7 @@ import type { Standing } from '../core/results.js';
 import { metricNameOf } from './catalogue.js';
 import { tuningOf, type StudyConfiguration } from './configuration.js';
 import { canonicalJson } from './content-key.js';
+import { isFinishedSource } from './finished-source.js';
 import { mergeAsRecorded } from './merge-choices.js';
 import { chooseWeights } from './merging/index.js';
 import { mergeRecordPath, pathOfRunRecord, runRecordPath } from './paths.js';
@@ -195,8 +196,7 @@ class AskedFor {
 
   private isAskedSource(run: RunRecord): boolean {
     const { sources, initialisationSeed } = this.configuration;
-    if (run.role !== 'source' || run.kind !== 'tune' || run.status !== 'done' || !this.hasDelta(run))
-      return false;
+    if (!isFinishedSource(run) || !this.hasDelta(run)) return false;
     // An imported source serves as it is.
     if (run.tuning === null) return true;
     const { initialisation } = run;

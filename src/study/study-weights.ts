@@ -1,5 +1,6 @@
 import { DeltaloomError } from '../core/errors.js';
 import { sourceTasks } from './catalogue.js';
+import { isFinishedSource } from './finished-source.js';
 import { lookAtStudy } from './look-at-study.js';
 import { namedWithoutSource } from './merge-run.js';
 import { mergeScores, type ScoresWanted, type StaleScore } from './merge-scores.js';
@@ -89,10 +90,6 @@ function latestSource(runs: readonly RunRecord[], task: string, deltaName: strin
     .sort((a, b) => a.provenance.time.localeCompare(b.provenance.time))
     .at(-1);
   return asFinished(latest ?? null);
-}
-
-function isFinishedSource({ kind, role, status }: RunRecord): boolean {
-  return kind === 'tune' && role === 'source' && status === 'done';
 }
 
 /** The source that the configuration asks for, if it is on record. */

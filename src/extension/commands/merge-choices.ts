@@ -11,6 +11,7 @@ import {
 import { DeltaloomError } from '../../core/errors.js';
 import { SCORE_METHOD_INFO, type ScoreMethod } from '../../core/methods.js';
 import type { StudyConfiguration } from '../../study/configuration.js';
+import { isFinishedSource } from '../../study/finished-source.js';
 import type { JobRequest } from '../../study/jobs.js';
 import type { ScoreMatrix } from '../../study/records.js';
 import type { StudySnapshot } from '../../study/snapshot.js';
@@ -155,9 +156,7 @@ export function collectMergeRules(
 export function sourceTasks(index: StudyIndex, deltaName: string): string[] {
   return [...index.tasks.values()]
     .filter(({ checkpoints }) =>
-      checkpoints.some(
-        ({ run }) => run.role === 'source' && run.deltaName === deltaName && run.status === 'done',
-      ),
+      checkpoints.some(({ run }) => isFinishedSource(run) && run.deltaName === deltaName),
     )
     .map(({ task }) => task.name);
 }

@@ -1,4 +1,5 @@
 import { weightDirection } from '../../core/averaging-weights.js';
+import { isFinishedSource } from '../../study/finished-source.js';
 import type { RecordCommit, RecordedStudy } from '../../study/history.js';
 import { matrixPath } from '../../study/paths.js';
 import type { Provenance, RunRecord, ScoreMatrix } from '../../study/records.js';
@@ -171,14 +172,7 @@ export function sourceRun(
   digest?: string,
 ): RunRecord | undefined {
   const sources = runs
-    .filter(
-      (run) =>
-        run.kind === 'tune' &&
-        run.role === 'source' &&
-        run.status === 'done' &&
-        run.task === task &&
-        run.deltaName === deltaName,
-    )
+    .filter((run) => isFinishedSource(run) && run.task === task && run.deltaName === deltaName)
     .sort((a, b) => a.provenance.time.localeCompare(b.provenance.time));
   const named = sources.filter(
     ({ checkpoint }) => digest !== undefined && checkpoint?.sha256.startsWith(digest) === true,

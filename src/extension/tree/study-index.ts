@@ -1,6 +1,7 @@
 import type { JobView } from '../../runtime/protocol.js';
 import { hasEnded } from '../../runtime/protocol.js';
 import { mergeRecordPath, runRecordPath } from '../../study/paths.js';
+import { isFinishedSource } from '../../study/finished-source.js';
 import type { MergeRecord, RunRecord } from '../../study/records.js';
 import type { StudyProblem, StudySnapshot, TaskEntry } from '../../study/snapshot.js';
 import type { StaleRecords } from '../../study/staleness.js';
@@ -182,10 +183,6 @@ function collectEvaluations(
   return found;
 }
 
-function isFinishedSource({ kind, role, status }: RunRecord): boolean {
-  return kind === 'tune' && role === 'source' && status === 'done';
-}
-
 function sourceKey({ task, deltaName }: RunRecord): string {
   return JSON.stringify([task, deltaName]);
 }
@@ -199,8 +196,8 @@ function countSources(runs: readonly RunRecord[]): Map<string, number> {
 }
 
 /** What can be merged: a finished source whose weights are here. */
-export function isMergeable({ run, state, weightsHere }: Checkpoint): boolean {
-  return isFinishedSource(run) && weightsHere && state !== 'failed';
+export function isMergeable({ run, weightsHere }: Checkpoint): boolean {
+  return isFinishedSource(run) && weightsHere;
 }
 
 function describeCheckpoint(
