@@ -205,15 +205,26 @@ export class Workbench {
     else await this.page.keyboard.press('Enter');
   }
 
-  /**
-   * Runs a command and chooses in the list that it shows. On a busy machine VS Code at times gives the focus back from the palette
-   * when that list is already open, which closes it: then once more, as a person would.
-   */
+  /** Runs a command and chooses in the list that it shows. */
   async runAndChoose(title: string, option: string | RegExp): Promise<void> {
+    await this.runAndAnswer(title, (timeout) => this.quickPickOption(option).click({ timeout }));
+  }
+
+  /** Runs a command and writes into the box that it shows. */
+  async runAndWrite(title: string, text: string): Promise<void> {
+    await this.runAndAnswer(title, (timeout) => this.quickInput().fill(text, { timeout }));
+    await this.page.keyboard.press('Enter');
+  }
+
+  /**
+   * On a busy machine VS Code at times gives the focus back from the palette when what the command asks with is already open,
+   * which closes it: then once more, as a person would.
+   */
+  private async runAndAnswer(title: string, answer: (timeout: number) => Promise<void>): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       await this.runCommand(title);
       try {
-        await this.quickPickOption(option).click({ timeout: 30_000 });
+        await answer(30_000);
         return;
       } catch (error) {
         if (attempt === 3 || (await this.quickInput().isVisible())) throw error;

@@ -158,9 +158,7 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
   });
 
   it('filters the tree and says so', async () => {
-    await workbench.runCommand('Deltaloom: Filter Tasks and Checkpoints…');
-    await workbench.quickInput().fill('movies');
-    await workbench.page.keyboard.press('Enter');
+    await workbench.runAndWrite('Deltaloom: Filter Tasks and Checkpoints…', 'movies');
     await workbench.page.getByText('Filter "movies": 1 of 6 tasks').waitFor();
     await workbench.treeItem(/^hotels/).waitFor({ state: 'hidden' });
     await workbench.runCommand('Deltaloom: Clear Filter');
@@ -299,9 +297,7 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
     await workbench.quickPickOption('test').click();
     await badge('2').waitFor();
     await workbench.runAndChoose('Deltaloom: Sort…', 'Name');
-    await workbench.runCommand('Deltaloom: Filter Tasks and Checkpoints…');
-    await workbench.quickInput().fill('agreement');
-    await page.keyboard.press('Enter');
+    await workbench.runAndWrite('Deltaloom: Filter Tasks and Checkpoints…', 'agreement');
     await page.getByText('Filter "agreement": 1 of 6 tasks').waitFor();
     await expect.poll(() => isStored(page, '"filter":"agreement"')).toBe(true);
 
