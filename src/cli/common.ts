@@ -9,6 +9,7 @@ import { executeJob } from '../study/execute.js';
 import type { JobOutcome, JobRequest } from '../study/jobs.js';
 import { loadStudy, type Study } from '../study/load.js';
 import { checkpointOfRecord } from '../study/paths.js';
+import { adviceFor, withAdvice, type Advise } from './advice.js';
 import { Terminal } from './terminal.js';
 
 /** What every command takes. */
@@ -27,6 +28,8 @@ export interface CommandContext {
   /** Absolute. */
   readonly directory: string;
   readonly terminal: Terminal;
+  /** For advice that names commands; remedies of errors pass through it by themselves. */
+  readonly advise: Advise;
   readonly device: 'auto' | (typeof DEVICE_IDS)[number];
   readonly threads: number | undefined;
   readonly packWeights: boolean;
@@ -58,15 +61,21 @@ export function withCommonOptions<Options>(
       const raw: unknown = command.opts();
       const { study, json, ...common } = commonSchema.parse(raw);
       const terminal = new Terminal(json);
+      const advise = adviceFor(study, common.seed);
       const context = {
         directory: resolve(study),
         terminal,
+        advise,
         signal,
         ...common,
         threads: common.threads,
         seed: common.seed,
       };
-      await action(schema.parse(raw), context, command.args);
+      try {
+        await action(schema.parse(raw), context, command.args);
+      } catch (error) {
+        throw withAdvice(error, advise);
+      }
     });
 }
 

@@ -12,6 +12,7 @@ import { describeStale } from '../study/merge-scores.js';
 import { readSnapshot, type StudyProblem } from '../study/snapshot.js';
 import { studyStatus } from '../study/status.js';
 import { studyWeights } from '../study/study-weights.js';
+import type { Advise } from './advice.js';
 import { chosenDelta, withCommonOptions } from './common.js';
 import { addMergeChoice, mergeChoiceOf, mergeChoiceSchema } from './merge-choice.js';
 import { resultsInWords, resultsOf } from './results-text.js';
@@ -24,22 +25,33 @@ export function checkCommand(signal: AbortSignal): Command {
   const command = new Command('check').description(
     'find everything that would stop the study, with its remedy',
   );
-  return withCommonOptions(command, z.object({}), signal, async (_options, { directory, terminal }) => {
-    const problems = await preflight(directory);
-    const errors = problems.filter(({ severity }) => severity === 'error').length;
-    const summary =
-      problems.length === 0
-        ? 'Everything is in order.'
-        : `${counted(errors, 'error')}, ${counted(problems.length - errors, 'warning')}.`;
-    terminal.result([...problems.map(describeProblem), summary].join('\n'), { problems, errors });
-    if (errors > 0) process.exitCode = 1;
-  });
+  return withCommonOptions(
+    command,
+    z.object({}),
+    signal,
+    async (_options, { directory, terminal, advise }) => {
+      const problems = await preflight(directory);
+      const errors = problems.filter(({ severity }) => severity === 'error').length;
+      const summary =
+        problems.length === 0
+          ? 'Everything is in order.'
+          : `${counted(errors, 'error')}, ${counted(problems.length - errors, 'warning')}.`;
+      terminal.result([...problems.map((problem) => describeProblem(problem, advise)), summary].join('\n'), {
+        problems,
+        errors,
+      });
+      if (errors > 0) process.exitCode = 1;
+    },
+  );
 }
 
-function describeProblem({ severity, file, line, message, remedy, path }: StudyProblem): string {
+function describeProblem(
+  { severity, file, line, message, remedy, path }: StudyProblem,
+  advise: Advise,
+): string {
   const where = line === undefined ? file : `${file}:${line}`;
   const at = path === undefined || path.length === 0 ? '' : ` (${path.join('.')})`;
-  return `${severity}  ${where}${at}: ${message} ${remedy}`;
+  return `${severity}  ${where}${at}: ${message} ${advise(remedy)}`;
 }
 
 export function weightsCommand(signal: AbortSignal): Command {
@@ -65,7 +77,7 @@ export function weightsCommand(signal: AbortSignal): Command {
     if (weights.missing.length > 0) {
       notices.push(`Left out, since no source is on record: ${weights.missing.join(', ')}.`);
     }
-    if (stale !== null) notices.push(`${stale.message} ${stale.remedy}`);
+    if (stale !== null) notices.push(`${stale.message} ${context.advise(stale.remedy)}`);
     const title = `${weights.label} for ${chosen.target}${weights.temperature === null ? '' : ` at temperature ${weights.temperature}`}`;
     context.terminal.result([title, alignColumns(rows), ...new Set(notices)].join('\n'), {
       target: chosen.target,
@@ -84,11 +96,16 @@ export function resultsCommand(signal: AbortSignal): Command {
     .description('tasks x initialisations: mean and deviation over seeds, gain over random and average')
     .addOption(new Option('--split <split>', 'which examples').choices(['dev', 'test']).default('test'));
   const options = z.object({ split: z.enum(['dev', 'test']) });
-  return withCommonOptions(command, options, signal, async ({ split }, { directory, terminal, seed }) => {
-    await loadStudy(directory);
-    const snapshot = await readSnapshot(directory);
-    terminal.result(resultsInWords(snapshot, split, seed), resultsOf(snapshot, split, seed));
-  });
+  return withCommonOptions(
+    command,
+    options,
+    signal,
+    async ({ split }, { directory, terminal, seed, advise }) => {
+      await loadStudy(directory);
+      const snapshot = await readSnapshot(directory);
+      terminal.result(resultsInWords(snapshot, split, seed, advise), resultsOf(snapshot, split, seed));
+    },
+  );
 }
 
 export function reportCommand(signal: AbortSignal): Command {
@@ -115,10 +132,15 @@ export function reportCommand(signal: AbortSignal): Command {
 
 export function statusCommand(signal: AbortSignal): Command {
   const command = new Command('status').description('what is done, stale, running or failed, and why');
-  return withCommonOptions(command, z.object({}), signal, async (_options, { directory, terminal, seed }) => {
-    const status = await studyStatus(directory, seed);
-    terminal.result(describeStatus(status), status);
-  });
+  return withCommonOptions(
+    command,
+    z.object({}),
+    signal,
+    async (_options, { directory, terminal, seed, advise }) => {
+      const status = await studyStatus(directory, seed);
+      terminal.result(describeStatus(status, advise), status);
+    },
+  );
 }
 
 export function devicesCommand(signal: AbortSignal): Command {

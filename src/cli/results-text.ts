@@ -2,6 +2,7 @@ import { collectResults, type ResultsTable } from '../core/results.js';
 import { withSeed } from '../study/configuration.js';
 import type { StudySnapshot } from '../study/snapshot.js';
 import { targetResults } from '../study/target-results.js';
+import type { Advise } from './advice.js';
 import { alignColumns } from './terminal.js';
 
 /**
@@ -24,13 +25,20 @@ export function resultsOf(
  *
  * @param seed as of {@link resultsOf}
  */
-export function resultsInWords(snapshot: StudySnapshot, split: 'dev' | 'test', seed?: number): string {
+export function resultsInWords(
+  snapshot: StudySnapshot,
+  split: 'dev' | 'test',
+  seed: number | undefined,
+  advise: Advise,
+): string {
   const tables = resultsOf(snapshot, split, seed);
   if (tables.length > 0) return tables.map(describeResults).join('\n\n');
   const other = split === 'test' ? 'dev' : 'test';
-  return resultsOf(snapshot, other, seed).length > 0
-    ? `Nothing was measured on ${split}, but there are results on ${other}: deltaloom results --split ${other}.`
-    : 'No results yet: tune targets (deltaloom run, or deltaloom tune --role target --test).';
+  return advise(
+    resultsOf(snapshot, other, seed).length > 0
+      ? `Nothing was measured on ${split}, but there are results on ${other}: deltaloom results --split ${other}.`
+      : 'No results yet: tune targets (deltaloom run, or deltaloom tune --role target --test).',
+  );
 }
 
 const percent = (value: number): string => (value * 100).toFixed(1);

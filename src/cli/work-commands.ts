@@ -215,7 +215,7 @@ export function runCommand(signal: AbortSignal): Command {
   return withCommonOptions(command, options, signal, async ({ delta }, context) => {
     const outcome = await runJob(context, { kind: 'run', deltaNames: delta });
     const snapshot = await readSnapshot(context.directory);
-    const results = resultsInWords(snapshot, 'test', context.seed);
+    const results = resultsInWords(snapshot, 'test', context.seed, context.advise);
     context.terminal.result(`${outcome.summary}\n\n${results}`, {
       ...outcome,
       results: resultsOf(snapshot, 'test', context.seed),

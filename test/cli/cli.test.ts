@@ -131,6 +131,18 @@ describe('the command line', { timeout: 300_000 }, () => {
     expect(JSON.parse(evaluated.stdout)).toMatchObject({ computed: 1 });
     const refused = await deltaloom('weights', '--study', study, '--target', 'copy', '--temperature', '-1');
     expect(refused.stderr).toContain('must be a number greater than 0');
+    const unscored = await deltaloom(
+      'merge',
+      '--study',
+      study,
+      '--target',
+      'copy',
+      '--method',
+      'kl-divergence',
+    );
+    expect(unscored.stderr).toContain(
+      `Run: deltaloom score --study ${study} --method kl-divergence --target copy --delta adapter.`,
+    );
   });
 
   it('stops on Ctrl-C, keeping what is finished, and continues', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { adviceFor } from '../../src/cli/advice.js';
 import { resultsInWords } from '../../src/cli/results-text.js';
 import { studySchema } from '../../src/study/configuration.js';
 import type { RunRecord } from '../../src/study/records.js';
@@ -17,30 +18,32 @@ function snapshot(...runs: readonly RunRecord[]): StudySnapshot {
   };
 }
 
+const advise = adviceFor('.', undefined);
+
 describe('results in words', () => {
   const { results, tuning } = aRun({
     tuning: studySchema.shape.targets.unwrap().shape.tuning.parse({}),
   });
 
   it('are the tables of a split', () => {
-    expect(resultsInWords(snapshot(aRun({})), 'test')).toMatch(
+    expect(resultsInWords(snapshot(aRun({})), 'test', undefined, advise)).toMatch(
       /^adapter, 16 shots, test \(%\)\n.*\nboolq +ACC +50\.0/,
     );
   });
 
   it('say where results are that were not measured on test', () => {
     const untested = aRun({ results: { ...results, test: null, testExamples: null } });
-    expect(resultsInWords(snapshot(untested), 'test')).toBe(
+    expect(resultsInWords(snapshot(untested), 'test', undefined, advise)).toBe(
       'Nothing was measured on test, but there are results on dev: deltaloom results --split dev.',
     );
-    expect(resultsInWords(snapshot(untested), 'dev')).toContain('boolq');
-    expect(resultsInWords(snapshot(), 'test')).toMatch(/^No results yet: /);
+    expect(resultsInWords(snapshot(untested), 'dev', undefined, advise)).toContain('boolq');
+    expect(resultsInWords(snapshot(), 'test', undefined, advise)).toMatch(/^No results yet: /);
   });
 
   it('are those of a seed that was asked for on the command line', () => {
     const own = aRun({ tuning });
     const other = { ...own, id: 'other', seed: 7, results: { ...results, test: 0.25 } };
-    expect(resultsInWords(snapshot(own, other), 'test')).toContain('50.0*');
-    expect(resultsInWords(snapshot(own, other), 'test', 7)).toContain('25.0*');
+    expect(resultsInWords(snapshot(own, other), 'test', undefined, advise)).toContain('50.0*');
+    expect(resultsInWords(snapshot(own, other), 'test', 7, advise)).toContain('25.0*');
   });
 });

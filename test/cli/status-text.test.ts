@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { adviceFor } from '../../src/cli/advice.js';
 import { describeStatus } from '../../src/cli/status-text.js';
 import type { PieceStatus } from '../../src/study/status.js';
 
@@ -16,11 +17,12 @@ function cells(stale: number): PieceStatus {
 }
 
 function lines(stale: number): string[] {
-  return describeStatus({
+  const status = {
     holder: null,
     deltas: [{ deltaName: 'adapter', pieces: [cells(stale)] }],
     problems: 2,
-  }).split('\n');
+  };
+  return describeStatus(status, adviceFor('.', undefined)).split('\n');
 }
 
 describe('what status prints', () => {
