@@ -174,7 +174,7 @@ export class DeltaloomExtension {
   /** What may take its time: `activate` does not wait for it. */
   private async begin(): Promise<void> {
     try {
-      await this.studies.look();
+      await this.studies.whenReady();
       const folders = (workspace.workspaceFolders ?? []).map(({ uri }) => uri.fsPath);
       if (await this.arrival.claim(folders)) await this.showStart();
       await this.join();

@@ -30,6 +30,8 @@ export interface StudyRegistry {
   readonly studies: readonly Study[];
   /** false until the workspace has been looked through once. */
   readonly ready: boolean;
+  /** Resolves when it has been; the first who asks begins. Rejects where a folder can't be searched. */
+  whenReady(): Promise<void>;
   /** The study of this folder, or that a file lies in. */
   find(fileOrDirectory: string): Study | undefined;
   /** Reads anew; without a directory all of them. Watchers do it by themselves when files change. */

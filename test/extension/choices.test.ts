@@ -21,6 +21,7 @@ import {
   parseSeeds,
   repeatChoice,
 } from '../../src/extension/commands/tune-choices.js';
+import { collectRecords } from '../../src/extension/commands/record-choices.js';
 import { granularitiesFor } from '../../src/extension/commands/score-choices.js';
 import type { Study } from '../../src/extension/services.js';
 import type { CheckpointNode, MergeNode } from '../../src/extension/tree/nodes.js';
@@ -106,6 +107,32 @@ describe('choices of a merge', () => {
 
   it('offers no score for chosen sources of which one was not scored', () => {
     expect(findScoreRow(snapshot, 'loss', 'movies', 'adapter', ['hotels', 'unheard_of'])).toBeUndefined();
+  });
+});
+
+describe('choices of a record', () => {
+  const study = { directory: '/study' } as Study;
+  const labels = (here: ReadonlySet<string>, wanted: 'record' | 'weights') =>
+    collectRecords(study, collectStudyIndex(snapshot, here), wanted).map(
+      ({ label, description }) => `${label} | ${description}`,
+    );
+
+  it('are all that is on record, also where no weights are on this machine', () => {
+    const all = labels(weightsOnDisk(records), 'record');
+    const inClone = labels(new Set(), 'record');
+    expect(inClone).toHaveLength(all.length);
+    const merge = (list: readonly string[]) =>
+      list.find((label) => label.startsWith('movies: Merge by Loss'));
+    expect(merge(all)).not.toContain('weights not on this machine');
+    expect(merge(inClone)).toContain('weights not on this machine');
+  });
+
+  it('are those with weights here where weights are needed', () => {
+    expect(labels(new Set(), 'weights')).toEqual([]);
+    const here = labels(weightsOnDisk(records), 'weights');
+    expect(here.some((label) => label.startsWith('movies: Merge by Loss'))).toBe(true);
+    expect(here.join()).not.toContain('failed');
+    expect(labels(weightsOnDisk(records), 'record').join()).toContain('failed');
   });
 });
 

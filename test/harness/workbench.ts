@@ -189,13 +189,7 @@ export class Workbench {
 
   /** Runs a command by its palette title, for example `Deltaloom: Show Heatmap`. */
   async runCommand(title: string): Promise<void> {
-    // A key that is pressed while the focus moves between webview and workbench is heard by neither.
-    for (let attempt = 0; attempt < 20 && !(await this.quickInput().isVisible()); attempt++) {
-      await this.page.keyboard.press('F1');
-      await this.quickInput()
-        .waitFor({ timeout: 2000 })
-        .catch(() => undefined);
-    }
+    await this.openPalette();
     await this.quickInput().fill(`>${title}`);
     await this.quickPickOption(title).first().waitFor();
     // The first is not always the one: 'Cancel All Jobs' is as good an answer to 'Cancel Job'. Names end with their keys.
@@ -203,6 +197,22 @@ export class Workbench {
     const exact = this.quickPickOption(new RegExp(`^${named}(,.*)?$`));
     if ((await exact.count()) > 0) await exact.first().click();
     else await this.page.keyboard.press('Enter');
+  }
+
+  /**
+   * A key that is pressed while the focus moves between webview and workbench is heard by neither; and the box that is there may
+   * be the one of the last command, about to close.
+   */
+  private async openPalette(): Promise<void> {
+    const opened = async (): Promise<boolean> =>
+      (await this.quickInput().isVisible()) && (await this.quickInput().inputValue()).startsWith('>');
+    for (let attempt = 0; attempt < 20; attempt++) {
+      await this.page.keyboard.press('F1');
+      for (let look = 0; look < 10; look++) {
+        if (await opened()) return;
+        await this.page.waitForTimeout(200);
+      }
+    }
   }
 
   /** Runs a command and chooses in the list that it shows. */

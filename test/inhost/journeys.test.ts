@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { checkpointUri } from '../../src/extension/checkpoint-editor/checkpoint-uri.js';
+import { withLocalFile } from '../../src/extension/checkpoint-editor/local-file.js';
 import { CHECKPOINT_EDITOR, COMMANDS } from '../../src/extension/identifiers.js';
 import type { Services, Study } from '../../src/extension/services.js';
 import type { TreeNode } from '../../src/extension/tree/nodes.js';
@@ -33,6 +34,13 @@ function taskNode(study: Study, task: string): TreeNode {
   const contents = indexOf(services, study.directory).tasks.get(task);
   if (contents === undefined) throw new Error(`There is no task '${task}'.`);
   return { kind: 'task', study, group: null, contents };
+}
+
+function git(...args: string[]): string {
+  return execFileSync('git', ['-c', 'user.name=A', '-c', 'user.email=a@example.org', ...args], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
 }
 
 function activeFile(): string {
@@ -155,11 +163,6 @@ describe('the checkpoint editor', () => {
 
 describe('the commit of a checkpoint', () => {
   it('is shown with its message and changes', async () => {
-    const git = (...args: string[]): string =>
-      execFileSync('git', ['-c', 'user.name=A', '-c', 'user.email=a@example.org', ...args], {
-        cwd: folder,
-        encoding: 'utf8',
-      });
     git('init', '--quiet', '--initial-branch', 'main');
     git('add', 'deltaloom.json');
     git('commit', '--quiet', '--message', 'The study begins');
@@ -176,6 +179,39 @@ describe('the commit of a checkpoint', () => {
     assert.equal(document?.uri.scheme, 'deltaloom-commit');
     assert.match(document.getText(), /The study begins/);
     assert.match(document.getText(), /\+.*"version": 1/);
+  });
+});
+
+describe('a checkpoint that git knows', () => {
+  interface Git {
+    getAPI(version: 1): {
+      openRepository(root: vscode.Uri): Promise<unknown>;
+      toGitUri(uri: vscode.Uri, ref: string): vscode.Uri;
+    };
+  }
+
+  it('is read in the version that a diff shows', async () => {
+    const fixtures = path.join(installed().extensionPath, 'test/fixtures/golden/checkpoints/adapter');
+    const file = within(folder, 'versioned.pt');
+    const original = path.join(fixtures, 'reference_pt/hotpot_qa_checkpoint-best.pt');
+    await copyFile(original, file);
+    git('add', '--force', 'versioned.pt');
+    git('commit', '--quiet', '--message', 'A checkpoint');
+    await writeFile(file, 'something else by now');
+    const extension = vscode.extensions.getExtension<Git>('vscode.git');
+    if (extension === undefined) throw new Error('VS Code has no git.');
+    const api = (await extension.activate()).getAPI(1);
+    await api.openRepository(vscode.Uri.file(folder));
+    const committed = api.toGitUri(vscode.Uri.file(file), 'HEAD');
+    let copy = '';
+    const [summary, bytes] = await withLocalFile(committed, async (local) => {
+      copy = local;
+      return [await services.jobs.inspect({ file: local }), await readFile(local)] as const;
+    });
+    assert.equal(summary.format, 'pytorch');
+    assert.deepEqual(bytes, await readFile(original));
+    await assert.rejects(readFile(copy), { code: 'ENOENT' });
+    assert.equal(await withLocalFile(vscode.Uri.file(file), (same) => Promise.resolve(same)), file);
   });
 });
 

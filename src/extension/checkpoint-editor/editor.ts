@@ -17,6 +17,7 @@ import { CHECKPOINT_EDITOR } from '../identifiers.js';
 import type { Services } from '../services.js';
 import { STRINGS } from '../strings.js';
 import { comparedWith } from './checkpoint-uri.js';
+import { withLocalFile } from './local-file.js';
 import { renderMessage, renderPage, renderRecord } from './page.js';
 
 /** Shows a delta checkpoint read-only. The file is read in the runtime: norms of millions of numbers are work. */
@@ -56,19 +57,18 @@ export class CheckpointEditor implements CustomReadonlyEditorProvider {
     const other = comparedWith(uri);
     if (!this.services.trusted()) {
       // What the study's records say can be browsed; reading the file needs the runtime process.
-      webview.html = renderRecord(fileName, this.recordOf(uri.fsPath), STRINGS.editor.untrusted, nonce);
+      webview.html = renderRecord(fileName, this.recordOf(uri), STRINGS.editor.untrusted, nonce);
       return;
     }
     webview.html = renderMessage(fileName, STRINGS.editor.reading, nonce);
     try {
-      const summary = await this.services.jobs.inspect({
-        file: uri.fsPath,
-        ...(other === undefined ? {} : { compareWith: other }),
-      });
+      const summary = await withLocalFile(uri, (file) =>
+        this.services.jobs.inspect({ file, ...(other === undefined ? {} : { compareWith: other }) }),
+      );
       webview.html = renderPage(
         {
           summary,
-          record: this.recordOf(uri.fsPath),
+          record: this.recordOf(uri),
           fileName,
           otherName: other === undefined ? undefined : path.basename(other),
         },
@@ -81,10 +81,11 @@ export class CheckpointEditor implements CustomReadonlyEditorProvider {
     }
   }
 
-  private recordOf(file: string): RunRecord | MergeRecord | undefined {
-    const study = this.services.studies.find(file);
+  /** A record is about the file that is there now, not about an earlier version of it. */
+  private recordOf({ scheme, fsPath }: Uri): RunRecord | MergeRecord | undefined {
+    const study = scheme === 'file' ? this.services.studies.find(fsPath) : undefined;
     if (study === undefined) return undefined;
-    const relative = relativeToStudy(study.directory, file);
+    const relative = relativeToStudy(study.directory, fsPath);
     const { runs, merges } = study.snapshot;
     return (
       runs.find(({ kind, checkpoint }) => kind === 'tune' && checkpoint?.path === relative) ??

@@ -5,13 +5,14 @@ import { COMMANDS } from '../identifiers.js';
 import { mergeRecordPath, predictionsPath, resolveInStudy, runRecordPath } from '../../study/paths.js';
 import type { Study } from '../services.js';
 import { STRINGS } from '../strings.js';
-import { firstLines, formatMerge, formatMetric, formatRun } from '../tree/labels.js';
+import { firstLines, formatMerge, formatRun } from '../tree/labels.js';
 import type { Draggable } from '../tree/drag-and-drop.js';
 import type { CheckpointNode, MergeNode, TreeNode } from '../tree/nodes.js';
 import type { CommandEnvironment, CommandTable } from './environment.js';
 import { canJoinMerge } from './merge-choices.js';
 import { demandCurrentSources, submitMerge } from './merging.js';
 import { pickOne } from './pickers.js';
+import { collectRecords, type Wanted } from './record-choices.js';
 import { chooseStudy, chooseTask, isNode, pathOfWeights, rowsOf, weightRows } from './targets.js';
 import type { Choice } from './tune-choices.js';
 import { ownerOf, tuneFrom } from './tuning.js';
@@ -20,21 +21,22 @@ export function checkpointCommands(environment: CommandEnvironment): CommandTabl
   const { services } = environment;
   return {
     [COMMANDS.openCheckpoint]: async (first) => {
-      const row = await chooseWeights(environment, first, STRINGS.checkpoints.openWhich);
+      const row = await chooseRow(environment, first, 'weights', STRINGS.checkpoints.openWhich);
       if (row !== undefined) await services.openCheckpoint(row.study, pathOfWeights(row));
     },
     [COMMANDS.compare]: async (first, others) => {
       // The title of an editor brings the file that is open there.
       if (first instanceof Uri) return compareOpened(environment, first.fsPath);
       const rows = weightRows(rowsOf(first, others));
-      const one = rows[0] ?? (await chooseWeights(environment, first, STRINGS.checkpoints.compareWhich));
+      const one =
+        rows[0] ?? (await chooseRow(environment, first, 'weights', STRINGS.checkpoints.compareWhich));
       if (one === undefined) return;
       const other = rows[1] ?? (await chooseOther(environment, one.study, sideOf(one)));
       if (other === undefined) return;
       await services.openCheckpoint(one.study, pathOfWeights(one), pathOfWeights(other));
     },
     [COMMANDS.openRecord]: async (first) => {
-      const row = await chooseWeights(environment, first, STRINGS.checkpoints.recordWhich);
+      const row = await chooseRow(environment, first, 'record', STRINGS.checkpoints.recordWhich);
       if (row !== undefined) await services.openRecord(row.study, recordOf(row));
     },
     [COMMANDS.openData]: async (first) => {
@@ -47,7 +49,7 @@ export function checkpointCommands(environment: CommandEnvironment): CommandTabl
         await commands.executeCommand(onOwnDesktop() ? 'revealFileInOS' : 'revealInExplorer', target);
     },
     [COMMANDS.showCommit]: async (first) => {
-      const row = await chooseWeights(environment, first, STRINGS.checkpoints.commitWhich);
+      const row = await chooseRow(environment, first, 'record', STRINGS.checkpoints.commitWhich);
       if (row === undefined) return;
       const { commit } = recordOf(row).provenance;
       if (commit === null) throw new DeltaloomError('no-commit', STRINGS.checkpoints.noCommit);
@@ -61,7 +63,7 @@ export function checkpointCommands(environment: CommandEnvironment): CommandTabl
         await deleteRows(environment, chosen);
         return;
       }
-      const only = await chooseWeights(environment, first, STRINGS.checkpoints.deleteWhich);
+      const only = await chooseRow(environment, first, 'record', STRINGS.checkpoints.deleteWhich);
       await deleteRows(environment, only === undefined ? [] : [only]);
     },
   };
@@ -132,9 +134,10 @@ function recordOf(
 }
 
 /** The row a command was called on; from the palette the person chooses one. */
-async function chooseWeights(
+async function chooseRow(
   environment: CommandEnvironment,
   argument: unknown,
+  wanted: Wanted,
   placeholder: string,
 ): Promise<CheckpointNode | MergeNode | undefined> {
   if (isNode(argument)) return weightRows([argument])[0];
@@ -142,7 +145,7 @@ async function chooseWeights(
   if (selected.length === 1) return selected[0];
   const owner = await chooseStudy(environment.view, argument, STRINGS.product);
   if (owner === undefined) return undefined;
-  const choices = collectWeights(environment, owner.study.directory);
+  const choices = collectRecords(owner.study, owner.index, wanted);
   if (choices.length === 0) throw new DeltaloomError('no-checkpoints', STRINGS.checkpoints.none);
   return pickOne(choices, { title: owner.study.name, placeholder });
 }
@@ -169,7 +172,8 @@ async function compareOpened(environment: CommandEnvironment, file: string): Pro
   const study =
     studies.find(file) ?? (await chooseStudy(view, undefined, STRINGS.checkpoints.compareWith))?.study;
   if (study === undefined) return;
-  const known = collectWeights(environment, study.directory).find(({ value }) => fileOf(value) === file);
+  const { index } = ownerOf(environment, study.directory);
+  const known = collectRecords(study, index, 'weights').find(({ value }) => fileOf(value) === file);
   const deltaName = known === undefined ? undefined : recordOf(known.value).deltaName;
   const other = await chooseOther(environment, study, { file, deltaName });
   if (other !== undefined) await services.openCheckpoint(study, file, pathOfWeights(other));
@@ -180,7 +184,8 @@ function chooseOther(
   study: Study,
   { file, deltaName }: Side,
 ): Promise<CheckpointNode | MergeNode | undefined> {
-  const choices = collectWeights(environment, study.directory).filter(
+  const { index } = ownerOf(environment, study.directory);
+  const choices = collectRecords(study, index, 'weights').filter(
     ({ value }) =>
       (deltaName === undefined || recordOf(value).deltaName === deltaName) && fileOf(value) !== file,
   );
@@ -190,32 +195,6 @@ function chooseOther(
     { title: STRINGS.checkpoints.compareWith, placeholder: STRINGS.checkpoints.compareWith },
     { askAlways: true },
   );
-}
-
-/** Every checkpoint and merge whose weights are here. */
-function collectWeights(
-  environment: CommandEnvironment,
-  directory: string,
-): Choice<CheckpointNode | MergeNode>[] {
-  const { study, index } = ownerOf(environment, directory);
-  return [...index.tasks.values()].flatMap(({ task, checkpoints, merges }) => [
-    ...checkpoints
-      .filter(({ weightsHere }) => weightsHere)
-      .map((checkpoint): Choice<CheckpointNode> => ({
-        heading: task.name,
-        label: `${task.name}: ${formatRun(checkpoint.run)}`,
-        description: `${formatMetric(checkpoint.score)} · seed ${checkpoint.run.seed}`,
-        value: { kind: 'checkpoint', study, group: null, checkpoint },
-      })),
-    ...merges
-      .filter(({ weightsHere }) => weightsHere)
-      .map((merge): Choice<MergeNode> => ({
-        heading: task.name,
-        label: `${task.name}: ${formatMerge(merge.record)}`,
-        description: merge.record.deltaName,
-        value: { kind: 'merge', study, group: null, merge },
-      })),
-  ]);
 }
 
 async function revealTarget(environment: CommandEnvironment, argument: unknown): Promise<Uri | undefined> {

@@ -1,4 +1,4 @@
-import { QuickPickItemKind, window, type QuickPickItem } from 'vscode';
+import { QuickPickItemKind, window, type QuickPick, type QuickPickItem } from 'vscode';
 import { STRINGS } from '../strings.js';
 import { bestResultOf } from '../tree/best-result.js';
 import type { IndexedStudy } from '../tree/nodes.js';
@@ -30,21 +30,20 @@ function toItems<T>(choices: readonly Choice<T>[]): Item<T>[] {
   });
 }
 
-/** One of several; a single choice is taken without asking. undefined: the person left. */
+/** One of several, at first the one that is marked as picked; a single choice is taken without asking. undefined: the person left. */
 export async function pickOne<T>(
   choices: readonly Choice<T>[],
-  { title, placeholder }: PickOptions,
-  options: { readonly askAlways?: boolean } = {},
+  options: PickOptions,
+  { askAlways = false }: { readonly askAlways?: boolean } = {},
 ): Promise<T | undefined> {
   const [only] = choices;
-  if (choices.length === 1 && options.askAlways !== true) return only?.value;
-  const item = await window.showQuickPick(toItems(choices), {
-    title,
-    placeHolder: placeholder,
-    matchOnDescription: true,
-    matchOnDetail: true,
-  });
-  return item?.choice?.value;
+  if (choices.length === 1 && !askAlways) return only?.value;
+  const pick = openPick(choices, options);
+  pick.matchOnDescription = true;
+  // VS Code heeds `picked` only where several may be chosen. Without one the first is active.
+  const picked = pick.items.find(({ choice }) => choice?.picked === true);
+  if (picked !== undefined) pick.activeItems = [picked];
+  return answerOf(pick);
 }
 
 /** Any number of them; undefined: the person left, or chose none. */
@@ -65,33 +64,45 @@ export async function pickMany<T>(
 /** One of several, or what is typed: each keystroke may put an entry of its own on top. */
 export function pickOrType<T>(
   choices: readonly Choice<T>[],
-  { title, placeholder }: PickOptions,
+  options: PickOptions,
   typed: (text: string) => Choice<T> | undefined,
 ): Promise<T | undefined> {
+  const pick = openPick(choices, options);
+  pick.onDidChangeValue((text) => {
+    const own = typed(text);
+    // alwaysShow: the filter of VS Code would hide the others while a number is being typed.
+    const others = choices.filter(({ value }) => value !== own?.value);
+    pick.items = toItems(own === undefined ? choices : [own, ...others]).map((item) => ({
+      ...item,
+      alwaysShow: own !== undefined,
+    }));
+  });
+  return answerOf(pick);
+}
+
+function openPick<T>(choices: readonly Choice<T>[], { title, placeholder }: PickOptions): QuickPick<Item<T>> {
+  const pick = window.createQuickPick<Item<T>>();
+  pick.title = title;
+  pick.placeholder = placeholder;
+  pick.matchOnDetail = true;
+  pick.items = toItems(choices);
+  pick.show();
+  return pick;
+}
+
+function answerOf<T>(pick: QuickPick<Item<T>>): Promise<T | undefined> {
   return new Promise((resolve) => {
-    const pick = window.createQuickPick<Item<T>>();
-    pick.title = title;
-    pick.placeholder = placeholder;
-    pick.matchOnDetail = true;
-    pick.items = toItems(choices);
-    pick.onDidChangeValue((text) => {
-      const own = typed(text);
-      // alwaysShow: the filter of VS Code would hide the others while a number is being typed.
-      const others = choices.filter(({ value }) => value !== own?.value);
-      pick.items = toItems(own === undefined ? choices : [own, ...others]).map((item) => ({
-        ...item,
-        alwaysShow: own !== undefined,
-      }));
-    });
     pick.onDidAccept(() => {
-      resolve(pick.activeItems[0]?.choice?.value);
+      const [item] = pick.activeItems;
+      // Nothing fits what was typed: that is no answer yet.
+      if (item === undefined) return;
+      resolve(item.choice?.value);
       pick.hide();
     });
     pick.onDidHide(() => {
       resolve(undefined);
       pick.dispose();
     });
-    pick.show();
   });
 }
 

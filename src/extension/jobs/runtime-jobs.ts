@@ -84,7 +84,7 @@ export class EditorJobs implements RuntimeJobs, Disposable {
   }
 
   async submit(studyDirectory: string, request: JobRequest, options: SubmitOptions = {}): Promise<JobView> {
-    this.requireTrust();
+    await this.mayCompute();
     // Of the study's own folder: they may differ between the folders of a workspace.
     const { device, threads, packWeights } = readSettings(Uri.file(studyDirectory));
     const id = newJobId(request.kind);
@@ -130,22 +130,22 @@ export class EditorJobs implements RuntimeJobs, Disposable {
   }
 
   async devices(): Promise<readonly DeviceReport[]> {
-    this.requireTrust();
+    await this.mayCompute();
     return this.client.devices();
   }
 
   async check(studyDirectory: string): Promise<readonly StudyProblem[]> {
-    this.requireTrust();
+    await this.mayCompute();
     return this.client.check(studyDirectory);
   }
 
   async inspect(params: InspectParams): Promise<CheckpointSummary> {
-    this.requireTrust();
+    await this.mayCompute();
     return this.client.inspect(params);
   }
 
   async restart(): Promise<void> {
-    this.requireTrust();
+    await this.mayCompute();
     return this.client.restart();
   }
 
@@ -158,9 +158,14 @@ export class EditorJobs implements RuntimeJobs, Disposable {
     return this.client.configure();
   }
 
-  /** Whatever needs the runtime process comes through here: in an untrusted workspace none is started or joined. */
-  private requireTrust(): void {
+  /**
+   * Whatever needs the runtime process comes through here. In an untrusted workspace none is started or joined. And a runtime
+   * that outlived its window is found by the studies it advertises itself in: as long as they are not known, as for an editor
+   * that VS Code brings back with the window, another would be started beside it.
+   */
+  private async mayCompute(): Promise<void> {
     if (!this.options.trusted()) throw new DeltaloomError('untrusted', STRINGS.messages.untrusted);
+    await this.options.studies.whenReady();
   }
 
   /** What `deactivate` waits for. */

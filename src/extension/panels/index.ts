@@ -91,7 +91,7 @@ async function understand(
   services: Services,
   before: string | null,
 ): Promise<{ study: Study | undefined; patch: Partial<Arrangement> }> {
-  if (!services.studies.ready) await services.studies.refresh();
+  await services.studies.whenReady();
   const { directory, patch } = panelArguments(argument);
   const { studies } = services.studies;
   const active = window.activeTextEditor?.document.uri.fsPath;

@@ -47,6 +47,7 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
   /** Studies being judged; true: once more afterwards. */
   private readonly judging = new Map<string, boolean>();
   private looked = false;
+  private firstLook: Promise<void> | undefined;
   readonly onDidChange = this.changed.event;
 
   constructor(
@@ -95,8 +96,13 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
     return this.entries.get(directory)?.backboneFound ?? true;
   }
 
-  /** Looks through the workspace. Call it once at the start; later it is called when studies appear or disappear. */
-  async look(): Promise<void> {
+  async whenReady(): Promise<void> {
+    if (this.looked) return;
+    this.firstLook ??= this.look().finally(() => (this.firstLook = undefined));
+    await this.firstLook;
+  }
+
+  private async look(): Promise<void> {
     await this.lookAround();
   }
 

@@ -273,7 +273,7 @@ function checkpointRow(node: CheckpointNode, context: RowContext): Row {
 }
 
 /** What a row says of its state, and of its weights where something else is told of it first. */
-function toldStates(state: CheckpointState, complete: boolean): string[] {
+export function toldStates(state: CheckpointState, complete: boolean): string[] {
   const states = complete || state === 'absent' ? [state] : [state, 'absent' as const];
   return states.flatMap((each) => (each === 'done' ? [] : [STRINGS.tree.states[each].toLowerCase()]));
 }
