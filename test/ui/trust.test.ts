@@ -4,8 +4,10 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeRecords, QUICK_SETTINGS, writeStudy, writeTinyBackbone } from '../extension/make-study.js';
 import { findChromium } from '../harness/chromium.js';
+import { PanelDriver } from '../harness/panel-driver.js';
 import { runtimeProcesses } from '../harness/processes.js';
 import { PROJECT_ROOT, Workbench } from '../harness/workbench.js';
+import { beginRepository, gitIn } from '../support/commands.js';
 import { removeFolder } from '../harness/temporary-folder.js';
 
 /** A folder that nobody trusts yet, in the real workbench: browse only, until it is trusted. */
@@ -17,6 +19,9 @@ describe.skipIf(findChromium() === undefined)('an untrusted workspace', { timeou
     folder = await mkdtemp(path.join(os.tmpdir(), 'deltaloom-trust-'));
     await writeTinyBackbone(PROJECT_ROOT, folder);
     await writeStudy(folder, makeRecords(), QUICK_SETTINGS);
+    beginRepository(folder);
+    gitIn(folder, 'add', '.deltaloom/scores');
+    gitIn(folder, 'commit', '--quiet', '--message', 'Begin');
     workbench = await Workbench.launch({
       folder,
       workspaceTrust: true,
@@ -143,5 +148,18 @@ describe.skipIf(findChromium() === undefined)('an untrusted workspace', { timeou
       await workbench.runCommand(`Deltaloom: ${command}`);
       await isTicked(steps);
     }
+  });
+
+  it('hears of commits once it is trusted, though VS Code had no git before', async () => {
+    const panel = new PanelDriver(workbench);
+    await panel.show('Show Heatmap', 'heatmap-picture canvas');
+    await expect
+      .poll(() => panel.options('Showing'))
+      .toEqual(['Working tree', expect.stringMatching(/ Begin$/)]);
+    gitIn(folder, 'commit', '--amend', '--quiet', '--message', 'Begin again');
+    await expect
+      .poll(() => panel.options('Showing'))
+      .toEqual(['Working tree', expect.stringMatching(/ Begin again$/)]);
+    await workbench.runCommand('View: Close All Editors');
   });
 });
