@@ -75,7 +75,7 @@ export class DeltaloomExtension {
       log: (level, line) => this.log[level](line),
     });
     const logs = new LogDocuments();
-    const commits = new CommitDocuments();
+    const commits = new CommitDocuments(trusted);
     this.services = new EditorServices({
       studies: this.studies,
       jobs: this.jobs,

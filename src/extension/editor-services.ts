@@ -79,9 +79,7 @@ export class EditorServices implements Services {
   }
 
   async openCommit(study: Study, commit: string): Promise<void> {
-    const git = await this.repositoryOf(study);
-    if (git === undefined) throw new DeltaloomError('no-repository', STRINGS.messages.noGit);
-    await this.parts.commits.show(git, commit);
+    await this.parts.commits.show(study.directory, commit);
   }
 
   async repositoryOf(study: Study): Promise<SimpleGit | undefined> {

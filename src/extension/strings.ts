@@ -273,7 +273,9 @@ export const STRINGS = {
     reveal: 'Show in Tree',
     failed: (title: string, message: string) => `${title} failed: ${message}`,
     done: (title: string, summary: string) => `${title}: ${summary}`,
-    noGit: 'The study is in no git repository, or git is not installed.',
+    commitGone: (commit: string) => `The repository has no commit ${commit} (any more).`,
+    commitGoneRemedy:
+      'Fetch it, if it was made on another machine; a history that was rewritten has lost it.',
     noDataFile: (task: string) => `There is no data file of '${task}'.`,
     noLog: 'There is no log of it on this machine.',
     noRunLog: (run: string) => `No log of ${run} is kept.`,

@@ -187,6 +187,27 @@ export class Workbench {
     }
   }
 
+  /**
+   * Chooses in the list that a menu item asks with. While a job goes on rows come and go: the row that is right-clicked may be
+   * another one by then than the one that was found, so it is looked for again, as a person would.
+   */
+  async chooseFromContextMenuAndList(
+    row: () => Promise<Locator>,
+    item: string | RegExp,
+    option: string | RegExp,
+  ): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      await this.chooseFromContextMenu(await row(), item);
+      try {
+        await this.quickPickOption(option).click({ timeout: 15_000 });
+        return;
+      } catch (error) {
+        if (attempt === 3) throw error;
+        await this.page.keyboard.press('Escape');
+      }
+    }
+  }
+
   /** Runs a command by its palette title, for example `Deltaloom: Show Heatmap`. */
   async runCommand(title: string): Promise<void> {
     await this.openPalette();

@@ -179,6 +179,16 @@ describe('the commit of a checkpoint', () => {
     assert.equal(document?.uri.scheme, 'deltaloom-commit');
     assert.match(document.getText(), /The study begins/);
     assert.match(document.getText(), /\+.*"version": 1/);
+    // As it comes back with the next window, which knows nothing but its address.
+    const restored = await vscode.workspace.openTextDocument(document.uri.with({ path: '/restored.diff' }));
+    assert.equal(restored.getText(), document.getText());
+  });
+
+  it('is named where the repository does not have it', async () => {
+    const query = new URLSearchParams({ directory: folder, commit: '0123456789' }).toString();
+    const unknown = vscode.Uri.from({ scheme: 'deltaloom-commit', path: '/0123456.diff', query });
+    const document = await vscode.workspace.openTextDocument(unknown);
+    assert.match(document.getText(), /The repository has no commit 0123456 \(any more\)\. Fetch it/);
   });
 });
 

@@ -308,12 +308,19 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
     const [second] = await runtimeProcesses(workbench.server.pid);
     expect(second).not.toBe(first);
     // What waits behind it ends in the next window.
-    await workbench.chooseFromContextMenu(await below(/^movies/, /source, adapter · full/), 'Evaluate…');
-    await workbench.quickPickOption('test').click();
+    const source = () => below(/^movies/, /source, adapter · full/);
+    await workbench.chooseFromContextMenuAndList(source, 'Evaluate…', 'test');
     await badge('2').waitFor();
     // Its editor comes back with the next window and asks for a runtime before the studies are read: for this one.
-    await (await below(/^movies/, /source, adapter · full/)).click();
-    await workbench.webview().getByRole('heading', { name: 'Layers' }).waitFor();
+    await expect
+      .poll(
+        async () => {
+          await (await source()).click();
+          return workbench.webview().getByRole('heading', { name: 'Layers' }).isVisible();
+        },
+        { interval: 2000, timeout: 45_000 },
+      )
+      .toBe(true);
     await workbench.runAndChoose('Deltaloom: Sort…', 'Name');
     await workbench.runAndWrite('Deltaloom: Filter Tasks and Checkpoints…', 'agreement');
     await page.getByText('Filter "agreement": 1 of 6 tasks').waitFor();

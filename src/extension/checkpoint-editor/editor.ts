@@ -55,6 +55,8 @@ export class CheckpointEditor implements CustomReadonlyEditorProvider {
     const nonce = randomBytes(16).toString('base64');
     const fileName = path.basename(uri.fsPath);
     const other = comparedWith(uri);
+    // An editor that comes back with the window is asked before the records are read.
+    await this.services.studies.whenReady().catch(() => undefined);
     if (!this.services.trusted()) {
       // What the study's records say can be browsed; reading the file needs the runtime process.
       webview.html = renderRecord(fileName, this.recordOf(uri), STRINGS.editor.untrusted, nonce);
