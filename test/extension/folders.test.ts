@@ -1,6 +1,12 @@
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { contains, folderForStudy, nameOfStudy, studyFolderIn } from '../../src/extension/studies/folders.js';
+import {
+  contains,
+  distinctNames,
+  folderForStudy,
+  nameOfStudy,
+  studyFolderIn,
+} from '../../src/extension/studies/folders.js';
 import { studySchema } from '../../src/study/configuration.js';
 import { makeRecords, makeSnapshot } from './make-study.js';
 
@@ -35,6 +41,26 @@ describe('folders of studies', () => {
     expect(folderForStudy(study, path.resolve('elsewhere'))).toBe(path.resolve('elsewhere'));
     const written = { version: 1, backbone: '.', tasks: '.' };
     expect(studySchema.parse(written)).toMatchObject(written);
+  });
+
+  it('tell studies of the same name apart', () => {
+    const named = (...studies: [string, string][]) => [...distinctNames(new Map(studies), posix).values()];
+    expect(named(['/w/one', 'Mine'], ['/w/two', 'Yours'])).toEqual(['Mine', 'Yours']);
+    expect(named(['/w/one', 'Mine'], ['/w/two', 'Mine'], ['/w/x', 'X'])).toEqual([
+      'Mine (one)',
+      'Mine (two)',
+      'X',
+    ]);
+    expect(named(['/a/study', 'study'], ['/b/study', 'study'], ['/study', 'study'])).toEqual([
+      'study (a/study)',
+      'study (b/study)',
+      'study (/study)',
+    ]);
+    const windows = new Map([
+      ['c:\\a\\study', 'study'],
+      ['c:\\b\\study', 'study'],
+    ]);
+    expect([...distinctNames(windows, win32).values()]).toEqual(['study (a/study)', 'study (b/study)']);
   });
 
   it('give a study its name when it has none of its own', () => {

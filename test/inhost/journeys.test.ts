@@ -77,6 +77,9 @@ describe('several studies in one workspace', function () {
     const data = within(second, 'tasks', 'task_000', 'task_000_16_13_train.tsv');
     assert.equal(services.studies.find(data)?.directory, second);
     assert.equal(services.studies.find(within(folder, 'tasks', 'movies'))?.directory, folder);
+    // Both are called the same by their configurations.
+    assert.equal(studyIn(services, folder).name, `Two families (${path.basename(folder)})`);
+    assert.equal(studyIn(services, second).name, 'Two families (second)');
   });
 
   it('are those of the workspace: a job of another one brings no rows', async () => {

@@ -14,6 +14,35 @@ export function nameOfStudy(snapshot: StudySnapshot, paths: typeof path = path):
   return snapshot.configuration?.name ?? paths.basename(snapshot.directory);
 }
 
+/**
+ * Names that tell studies apart, by directory: those that share one get as much of the end of their path as it takes.
+ *
+ * @param studies directories, each with the study's own name
+ */
+export function distinctNames(
+  studies: ReadonlyMap<string, string>,
+  paths: typeof path = path,
+): Map<string, string> {
+  const end = (directory: string, parts: number): string =>
+    directory.split(paths.sep).slice(-parts).join('/');
+  return new Map(
+    [...studies].map(([directory, name]) => {
+      const namesakes = [...studies.keys()].filter(
+        (other) => other !== directory && studies.get(other) === name,
+      );
+      if (namesakes.length === 0) return [directory, name];
+      let parts = 1;
+      while (
+        parts < directory.length &&
+        namesakes.some((other) => end(other, parts) === end(directory, parts))
+      ) {
+        parts++;
+      }
+      return [directory, `${name} (${end(directory, parts)})`];
+    }),
+  );
+}
+
 /** A folder as deltaloom.json names it: '.' where it is the study itself, since an empty text names nothing. */
 export function folderForStudy(directory: string, folder: string): string {
   const relative = relativeToStudy(directory, folder);

@@ -7,7 +7,7 @@ import { readSettings } from '../settings.js';
 import type { Study, StudyRegistry } from '../services.js';
 import { collectStudyIndex, type Groups, type StudyIndex } from '../tree/study-index.js';
 import { DirectoryWatch, foldersToWatch } from './directory-watch.js';
-import { contains, nameOfStudy, studyFolderIn } from './folders.js';
+import { contains, distinctNames, nameOfStudy, studyFolderIn } from './folders.js';
 
 /** How deep below a workspace folder studies are looked for; package.json's activation events say the same. */
 const PATTERN = '{deltaloom.json,*/deltaloom.json,*/*/deltaloom.json}';
@@ -19,6 +19,8 @@ const SETTLE_MS = 250;
 
 interface Entry {
   study: Study;
+  /** That the configuration or the folder gives it; `study.name` tells it apart from its namesakes. */
+  ownName: string;
   index: StudyIndex;
   weights: ReadonlySet<string>;
   stale: StaleRecords;
@@ -116,6 +118,7 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
       this.entries.delete(directory);
       this.changed.fire(directory);
     }
+    this.nameApart();
     const appeared = new Set([...found].filter((each) => !this.entries.has(each)));
     await Promise.all([...appeared].map((each) => this.read(each)));
     const first = !this.looked;
@@ -197,22 +200,20 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
     const broken = snapshot.configuration === null && known !== undefined;
     if (broken) snapshot = { ...snapshot, tasks: known.study.snapshot.tasks };
     const groups = broken ? known.groups : (snapshot.configuration?.groups ?? {});
-    const study: Study = {
-      directory,
-      uri: Uri.file(directory),
-      name: broken ? known.study.name : nameOfStudy(snapshot),
-      snapshot,
-    };
+    const ownName = broken ? known.ownName : nameOfStudy(snapshot);
+    const study: Study = { directory, uri: Uri.file(directory), name: ownName, snapshot };
     // Until it is judged anew, what was stale stays so.
     const stale = known?.stale ?? new Map<string, string>();
     const index = collectStudyIndex(snapshot, weights, stale, groups);
     if (known === undefined) {
       const folders = new DirectoryWatch(() => this.readSoon(directory), this.log);
       const watchers = [folders, ...this.watch(directory)];
-      this.entries.set(directory, { study, index, weights, stale, backboneFound, groups, watchers, folders });
+      const read = { study, ownName, index, weights, stale, backboneFound, groups };
+      this.entries.set(directory, { ...read, watchers, folders });
     } else {
-      Object.assign(known, { study, index, weights, backboneFound, groups });
+      Object.assign(known, { study, ownName, index, weights, backboneFound, groups });
     }
+    this.nameApart(directory);
     const watched = await foldersToWatch(directory, snapshot.configuration?.tasks).catch(() => [directory]);
     this.entries.get(directory)?.folders.sync(watched);
     this.log(
@@ -221,6 +222,17 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
     this.changed.fire(directory);
     // Of a configuration that can't be understood nothing can be judged: what was stale stays so.
     if (snapshot.configuration !== null) void this.judgeAgain(directory);
+  }
+
+  /** @param told the study whose news are told in any case */
+  private nameApart(told?: string): void {
+    const own = new Map([...this.entries].map(([directory, { ownName }]) => [directory, ownName]));
+    for (const [directory, name] of distinctNames(own)) {
+      const entry = this.entries.get(directory);
+      if (entry === undefined || entry.study.name === name) continue;
+      entry.study = { ...entry.study, name };
+      if (directory !== told) this.changed.fire(directory);
+    }
   }
 
   /** Which records are stale is found out after they are shown. One judgement at a time, and one more if it is asked for. */
