@@ -3,7 +3,8 @@ import { join, resolve } from 'node:path';
 import type { ResultCell, ResultColumn, ResultsTable } from '../src/core/results.js';
 import { mean, winCounts } from '../src/core/statistics.js';
 import { describeResults, resultsOf } from '../src/cli/results-text.js';
-import { readSnapshot, type StudySnapshot } from '../src/study/snapshot.js';
+import { readJudgedSnapshot } from '../src/study/judged-snapshot.js';
+import type { StudySnapshot } from '../src/study/snapshot.js';
 
 /**
  * The results of finished studies, every initialisation beside random, average, group and best source:
@@ -26,7 +27,7 @@ async function main(): Promise<void> {
   if (studies.length === 0) throw new Error('Name at least one study folder.');
   const sections: string[] = [];
   for (const study of studies) {
-    const snapshot = await readSnapshot(resolve(study));
+    const snapshot = await readJudgedSnapshot(resolve(study));
     sections.push(...resultsOf(snapshot, 'test').map((table) => section(table, snapshot)));
   }
   const text = [

@@ -8,6 +8,7 @@ import { describeResults, resultsOf } from '../src/cli/results-text.js';
 import { studySchema, type StudyConfiguration } from '../src/study/configuration.js';
 import type { JobRequest } from '../src/study/jobs.js';
 import { studyReport } from '../src/study/report/report.js';
+import { readJudgedSnapshot } from '../src/study/judged-snapshot.js';
 import { readSnapshot } from '../src/study/snapshot.js';
 import { StudyStore } from '../src/study/store.js';
 import { argument, flag, tellFailure } from './console-job.js';
@@ -57,7 +58,7 @@ async function main(): Promise<void> {
   await rm(join(out, SECOND_WORKER), { recursive: true, force: true });
   await sideBySide(studies.map((study) => [{ study, request: { kind: 'run', deltaNames } }]));
   for (const study of studies) {
-    const snapshot = await readSnapshot(study);
+    const snapshot = await readJudgedSnapshot(study);
     for (const table of resultsOf(snapshot, 'test')) console.log(`\n${describeResults(table)}`);
     const report = join(study, 'report.html');
     await writeFile(report, studyReport(snapshot));

@@ -9,7 +9,8 @@ import { loadStudy } from '../study/load.js';
 import { preflight } from '../study/preflight.js';
 import { studyReport } from '../study/report/report.js';
 import { describeStale } from '../study/merge-scores.js';
-import { readSnapshot, type StudyProblem } from '../study/snapshot.js';
+import { readJudgedSnapshot } from '../study/judged-snapshot.js';
+import type { StudyProblem } from '../study/snapshot.js';
 import { studyStatus } from '../study/status.js';
 import { studyWeights } from '../study/study-weights.js';
 import type { Advise } from './advice.js';
@@ -101,8 +102,7 @@ export function resultsCommand(signal: AbortSignal): Command {
     options,
     signal,
     async ({ split }, { directory, terminal, seed, advise }) => {
-      await loadStudy(directory);
-      const snapshot = await readSnapshot(directory);
+      const snapshot = await readJudgedSnapshot(directory, seed);
       terminal.result(resultsInWords(snapshot, split, seed, advise), resultsOf(snapshot, split, seed));
     },
   );
@@ -114,9 +114,8 @@ export function reportCommand(signal: AbortSignal): Command {
     .option('--out <file>', 'where to write it', 'deltaloom-report.html');
   const options = z.object({ out: z.string() });
   return withCommonOptions(command, options, signal, async ({ out }, { directory, terminal }) => {
-    await loadStudy(directory);
     const file = resolve(out);
-    const html = studyReport(await readSnapshot(directory));
+    const html = studyReport(await readJudgedSnapshot(directory));
     try {
       await writeFile(file, html);
     } catch (cause) {

@@ -1,6 +1,6 @@
 import { collectResults, type ResultsTable } from '../core/results.js';
 import { withSeed } from '../study/configuration.js';
-import type { StudySnapshot } from '../study/snapshot.js';
+import type { JudgedSnapshot } from '../study/judged-snapshot.js';
 import { targetResults } from '../study/target-results.js';
 import type { Advise } from './advice.js';
 import { alignColumns } from './terminal.js';
@@ -11,13 +11,13 @@ import { alignColumns } from './terminal.js';
  * @param seed instead of the study's own seeds: what was run with it is then what is asked for
  */
 export function resultsOf(
-  { configuration, tasks, ...records }: StudySnapshot,
+  { configuration, tasks, stale, ...records }: JudgedSnapshot,
   split: 'dev' | 'test',
   seed?: number,
 ): ResultsTable[] {
   const names = tasks.map(({ name }) => name);
   const asked = configuration === null ? null : withSeed(configuration, seed);
-  return collectResults(targetResults({ ...records, configuration: asked }, names), names, split);
+  return collectResults(targetResults({ ...records, configuration: asked }, names, stale), names, split);
 }
 
 /**
@@ -26,7 +26,7 @@ export function resultsOf(
  * @param seed as of {@link resultsOf}
  */
 export function resultsInWords(
-  snapshot: StudySnapshot,
+  snapshot: JudgedSnapshot,
   split: 'dev' | 'test',
   seed: number | undefined,
   advise: Advise,

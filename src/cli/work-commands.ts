@@ -4,7 +4,7 @@ import { DeltaloomError } from '../core/errors.js';
 import { GRANULARITIES, SCORE_METHODS, type ScoreMethod } from '../core/methods.js';
 import { readCatalogue } from '../study/catalogue.js';
 import { loadStudy } from '../study/load.js';
-import { readSnapshot } from '../study/snapshot.js';
+import { readJudgedSnapshot } from '../study/judged-snapshot.js';
 import { resultsInWords, resultsOf } from './results-text.js';
 import {
   chosenDelta,
@@ -214,7 +214,7 @@ export function runCommand(signal: AbortSignal): Command {
   const options = z.object({ delta: z.array(z.string()).optional() });
   return withCommonOptions(command, options, signal, async ({ delta }, context) => {
     const outcome = await runJob(context, { kind: 'run', deltaNames: delta });
-    const snapshot = await readSnapshot(context.directory);
+    const snapshot = await readJudgedSnapshot(context.directory, context.seed);
     const results = resultsInWords(snapshot, 'test', context.seed, context.advise);
     context.terminal.result(`${outcome.summary}\n\n${results}`, {
       ...outcome,

@@ -9,6 +9,8 @@ export interface Standing {
   readonly settings: number;
   /** 2: what the study's configuration asks for now; 1: so, but for the seed; 0: anything else. */
   readonly asked: 0 | 1 | 2;
+  /** Whether its data, its backbone or another of its inputs is known to have changed since. */
+  readonly stale: boolean;
 }
 
 /** What the table needs of a target's run. */
@@ -70,7 +72,8 @@ export const LEADING_COLUMNS: readonly string[] = [RANDOM, ...BASELINES];
 
 /**
  * Which results of one cell count: those that the study asks for now; where there are none, those of the newest settings, so
- * that an older study still shows what it has. A seed that occurs twice counts once, the later run.
+ * that an older study still shows what it has. Of them those that are not stale, if there are any: what was tuned on other data is
+ * neither shown in their place nor averaged with them. A seed that occurs twice counts once, the later run.
  *
  * @param results of one task, initialisation, delta and number of shots, oldest first
  */
@@ -78,7 +81,9 @@ export function resultsThatCount<Result extends Standing & { readonly seed: numb
   results: readonly Result[],
 ): Result[] {
   const asked = Math.max(...results.map((result) => result.asked));
-  const best = results.filter((result) => result.asked === asked);
+  const askedFor = results.filter((result) => result.asked === asked);
+  const fresh = askedFor.filter(({ stale }) => !stale);
+  const best = fresh.length > 0 ? fresh : askedFor;
   const newest = best.at(-1)?.settings;
   const ofOne = best.filter(({ settings }) => settings === newest);
   return [...new Map(ofOne.map((result) => [result.seed, result])).values()];

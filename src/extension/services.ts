@@ -12,6 +12,7 @@ import type { DeviceReport } from '../engine/contract.js';
 import type { JobRequest } from '../study/jobs.js';
 import type { MergeRecord, RunRecord } from '../study/records.js';
 import type { StudyProblem, StudySnapshot } from '../study/snapshot.js';
+import type { StaleRecords } from '../study/staleness.js';
 
 /** What the composition root offers to every part of the extension, the panels included. */
 
@@ -23,6 +24,8 @@ export interface Study {
   /** The study's own name, or its folder's. */
   readonly name: string;
   readonly snapshot: StudySnapshot;
+  /** What no longer follows from the study, and why; found out after its records are shown. */
+  readonly stale: StaleRecords;
 }
 
 export interface StudyRegistry {

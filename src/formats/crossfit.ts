@@ -117,6 +117,7 @@ async function listFolder(folder: string) {
     if (explained instanceof DeltaloomError) {
       throw new DeltaloomError('folder-missing', 'The folder does not exist or cannot be read.', {
         place: { file: folder },
+        remedy: 'Create it, or correct the path that names it.',
         cause: error,
       });
     }

@@ -15,6 +15,7 @@ import {
   type ScoreMatrix,
 } from './records.js';
 import { obstacleToCommit, openRepository, type RepositoryState } from './repository.js';
+import type { StaleRecords } from './staleness.js';
 import type { ResultRecords } from './standings.js';
 import { targetResults } from './target-results.js';
 
@@ -35,12 +36,14 @@ export interface CommitProposal {
  * Looks at what changed in the records since the last commit and words a message for it.
  *
  * @param study its present records and configuration, for the mean gain
+ * @param stale records that no longer follow from the study, as far as is known
  * @throws DeltaloomError `git-operation-in-progress`, `nothing-to-commit`, and as `openRepository` does
  */
 export async function proposeCommit(
   studyDirectory: string,
   study: ResultRecords,
   taskOrder: readonly string[],
+  stale: StaleRecords,
 ): Promise<CommitProposal> {
   const { git, state } = await openRepository(studyDirectory);
   const obstacle = obstacleToCommit(state);
@@ -54,7 +57,7 @@ export async function proposeCommit(
     changes,
     weights: await uncommittedWeights(git, state),
     subject: words.length === 0 ? `Record ${counted(changes.length, 'change')}` : words.join('; '),
-    body: gains(study, changes, taskOrder),
+    body: gains(study, changes, taskOrder, stale),
   };
 }
 
@@ -247,12 +250,17 @@ async function jsonOf(reading: Promise<string>): Promise<unknown> {
 }
 
 /** Mean gains over random of the tables that the commit changes. */
-function gains(study: ResultRecords, changes: readonly RecordChange[], taskOrder: readonly string[]): string {
+function gains(
+  study: ResultRecords,
+  changes: readonly RecordChange[],
+  taskOrder: readonly string[],
+  stale: StaleRecords,
+): string {
   const changed = study.runs.filter((run) =>
     changes.some(({ path: file }) => file.endsWith(`/${run.task}/${run.id}.json`)),
   );
   const touched = new Set(changed.map(({ deltaName, shots }) => `${deltaName} ${shots}`));
-  return collectResults(targetResults(study, taskOrder), taskOrder)
+  return collectResults(targetResults(study, taskOrder, stale), taskOrder)
     .filter(({ deltaName, shots }) => touched.has(`${deltaName} ${shots}`))
     .flatMap((table) => {
       const lines = table.columns.flatMap(({ initialisation, gainOverRandom, tasks }) =>

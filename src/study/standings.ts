@@ -8,12 +8,13 @@ import { isFinishedSource } from './finished-source.js';
 import { mergeAsRecorded } from './merge-choices.js';
 import { chooseWeights } from './merging/index.js';
 import { mergeRecordPath, pathOfRunRecord, runRecordPath } from './paths.js';
+import type { StaleRecords } from './staleness.js';
 import type { Initialisation, MergeRecord, RunRecord, ScoreMatrix } from './records.js';
 import { configuredTemperatures, temperatureOf } from './temperatures.js';
 
 /**
  * Which of the targets on record are those that the configuration asks for. Tables are drawn in the extension host, so this
- * compares what records say and reads no file: data, backbone or lengths that changed are for `staleness.ts` to find.
+ * compares what records say and reads no file: that data, backbone or lengths changed is told by who has judged it.
  */
 
 /** What results are chosen from. */
@@ -27,11 +28,13 @@ export interface ResultRecords {
 
 /**
  * @param tasks the study's, by name
+ * @param stale as `staleness.ts` judges them; empty where nobody did
  * @returns how a target's run stands among those of its cell
  */
 export function standings(
   { configuration, ...records }: ResultRecords,
   tasks: readonly string[],
+  stale: StaleRecords,
 ): (run: RunRecord) => Standing {
   const numbers = new Map<string, number>();
   const asked = configuration === null ? null : new AskedFor(configuration, records, tasks);
@@ -39,7 +42,7 @@ export function standings(
     const settings = settingsOf(run);
     const number = numbers.get(settings) ?? numbers.size;
     numbers.set(settings, number);
-    return { settings: number, asked: asked?.target(run) ?? 0 };
+    return { settings: number, asked: asked?.target(run) ?? 0, stale: stale.has(pathOfRunRecord(run)) };
   };
 }
 

@@ -1,5 +1,6 @@
 import type { TargetResult } from '../core/results.js';
 import type { Initialisation, RunRecord } from './records.js';
+import type { StaleRecords } from './staleness.js';
 import { standings, type ResultRecords } from './standings.js';
 
 /** What names an initialisation in tables: `random`, a merge's label, `from <task>` for a single checkpoint, `none`. */
@@ -24,9 +25,14 @@ export function isTargetTuning({ kind, role }: Pick<RunRecord, 'kind' | 'role'>)
  * The finished few-shot runs as rows for `collectResults`, oldest first, each with how it stands to what is asked for.
  *
  * @param tasks the study's, by name
+ * @param stale as of {@link standings}
  */
-export function targetResults(study: ResultRecords, tasks: readonly string[]): TargetResult[] {
-  const standing = standings(study, tasks);
+export function targetResults(
+  study: ResultRecords,
+  tasks: readonly string[],
+  stale: StaleRecords,
+): TargetResult[] {
+  const standing = standings(study, tasks, stale);
   return study.runs
     .filter((run) => isTargetTuning(run) && run.status === 'done')
     .sort((a, b) => a.provenance.time.localeCompare(b.provenance.time))

@@ -3,10 +3,10 @@ import { adviceFor } from '../../src/cli/advice.js';
 import { resultsInWords } from '../../src/cli/results-text.js';
 import { studySchema } from '../../src/study/configuration.js';
 import type { RunRecord } from '../../src/study/records.js';
-import type { StudySnapshot } from '../../src/study/snapshot.js';
+import type { JudgedSnapshot } from '../../src/study/judged-snapshot.js';
 import { aRun } from '../study/records-for-tests.js';
 
-function snapshot(...runs: readonly RunRecord[]): StudySnapshot {
+function snapshot(...runs: readonly RunRecord[]): JudgedSnapshot {
   return {
     directory: 'study',
     configuration: studySchema.parse({ version: 1, backbone: 'backbone', tasks: 'tasks' }),
@@ -15,6 +15,7 @@ function snapshot(...runs: readonly RunRecord[]): StudySnapshot {
     runs,
     matrices: [],
     merges: [],
+    stale: new Map(),
   };
 }
 

@@ -3,7 +3,7 @@ import type { TargetResult } from '../../src/core/results.js';
 import { collectResults } from '../../src/core/results.js';
 
 function result(task: string, initialisation: string, seed: number, test: number | null): TargetResult {
-  const standing = { settings: 0, asked: 2 } as const;
+  const standing = { settings: 0, asked: 2, stale: false } as const;
   return {
     task,
     initialisation,
@@ -92,6 +92,13 @@ describe('collectResults', () => {
       expect(cellOf({ ...other(1, 0.9), settings: 3 }, other(1, 0.2), other(2, 0.4))?.values).toEqual([
         0.2, 0.4,
       ]);
+    });
+
+    it('shows none that are stale while there are others', () => {
+      const stale = (seed: number, test: number) => ({ ...asked(seed, test), stale: true });
+      expect(cellOf(asked(1, 0.6), stale(1, 0.2))?.values).toEqual([0.6]);
+      expect(cellOf(asked(1, 0.6), stale(2, 0.2))?.seeds).toEqual([1]);
+      expect(cellOf(stale(1, 0.2), other(1, 0.6))?.values).toEqual([0.2]);
     });
 
     it('looks at what was measured on the split only', () => {

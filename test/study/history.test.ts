@@ -195,6 +195,7 @@ describe('unusual repositories', () => {
   });
 });
 
+const FRESH = new Map<string, string>();
 const NOTHING = { configuration: null, runs: [], merges: [], matrices: [] };
 
 describe('commit results', () => {
@@ -203,7 +204,7 @@ describe('commit results', () => {
     await writeStudy(repository, { ...study, runs: [], matrices: [] });
     commitAll('Begin');
     await writeStudy(repository, study);
-    const proposal = await proposeCommit(repository, { ...NOTHING, runs: study.runs }, study.tasks);
+    const proposal = await proposeCommit(repository, { ...NOTHING, runs: study.runs }, study.tasks, FRESH);
     expect(proposal.subject).toBe('Tune 4 sources; score 4 tasks by Loss and EL2N; tune 4 targets (60 runs)');
     expect(proposal.body).toMatch(
       /^Mean gain over random \(adapter, 16 shots, test\):\n- average: \+\d\.\d points over 4 tasks\n- group: \+1\d\.\d points/,
@@ -221,7 +222,7 @@ describe('commit results', () => {
         id: `${run.id}-again`,
       });
     }
-    const { subject } = await proposeCommit(repository, NOTHING, []);
+    const { subject } = await proposeCommit(repository, NOTHING, [], FRESH);
     expect(subject).toBe(`Tune ${study.tasks[1]} (${again.length} runs)`);
   });
 
@@ -236,7 +237,7 @@ describe('commit results', () => {
         cell.target === target ? { ...cell, values: cell.values.map(() => 0.5) } : cell,
       ),
     });
-    expect((await proposeCommit(repository, NOTHING, [])).subject).toBe(`Score ${target} by EL2N`);
+    expect((await proposeCommit(repository, NOTHING, [], FRESH)).subject).toBe(`Score ${target} by EL2N`);
   });
 
   it('says what git says when it does not know who commits', async () => {
@@ -291,7 +292,9 @@ describe('commit results', () => {
   it('says so when git ignores the records', async () => {
     await writeFile(path.join(repository, '.gitignore'), '.deltaloom/\n');
     await writeStudy(repository, exampleStudy({ tasks: 3 }));
-    await expect(proposeCommit(repository, NOTHING, [])).rejects.toMatchObject({ code: 'records-ignored' });
+    await expect(proposeCommit(repository, NOTHING, [], FRESH)).rejects.toMatchObject({
+      code: 'records-ignored',
+    });
   });
 
   it("passes on a hook's refusal in its own words", async () => {

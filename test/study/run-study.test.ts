@@ -9,6 +9,7 @@ import type { JobOutcome, JobProgress, JobRequest } from '../../src/study/jobs.j
 import { preflight } from '../../src/study/preflight.js';
 import { studyReport } from '../../src/study/report/report.js';
 import type { RunRecord } from '../../src/study/records.js';
+import { readJudgedSnapshot } from '../../src/study/judged-snapshot.js';
 import { readSnapshot } from '../../src/study/snapshot.js';
 import { studyStatus } from '../../src/study/status.js';
 import { studyWeights } from '../../src/study/study-weights.js';
@@ -162,7 +163,7 @@ describe('a whole study', { timeout: 300_000 }, () => {
       by: { kind: 'score', method: 'loss', granularity: 'model' },
     });
     expect(chosen.sources).toEqual(["it's", 'last letter']);
-    const report = studyReport(await readSnapshot(study));
+    const report = studyReport(await readJudgedSnapshot(study));
     expect(report).toContain('it&#39;s');
     expect(report).not.toMatch(/<script|src=|href=/);
   });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { studyReport } from '../../src/study/report/report.js';
-import { readSnapshot } from '../../src/study/snapshot.js';
+import { readJudgedSnapshot } from '../../src/study/judged-snapshot.js';
 import { StudyStore } from '../../src/study/store.js';
 import { studyWeights } from '../../src/study/study-weights.js';
 import { exampleStudy } from '../support/example-study.js';
@@ -34,7 +34,7 @@ describe('the weights of a study that merges fewer sources than its matrix has',
   });
 
   it('are those of the same sources in the report', async () => {
-    const report = studyReport(await readSnapshot(study));
+    const report = studyReport(await readJudgedSnapshot(study));
     const weighed = /<th scope="row">compare_03<\/th>\s*<td>([^<]*%)<\/td>/.exec(report)?.[1] ?? '';
     expect([...weighed.matchAll(/compare_\d\d/g)].map(([name]) => name).sort()).toEqual([
       'compare_01',

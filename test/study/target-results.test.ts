@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { collectResults } from '../../src/core/results.js';
 import { studySchema, tuningSchema } from '../../src/study/configuration.js';
+import { pathOfRunRecord } from '../../src/study/paths.js';
 import type { MergeRecord, RunRecord, ScoreMatrix } from '../../src/study/records.js';
+import type { StaleRecords } from '../../src/study/staleness.js';
 import type { ResultRecords } from '../../src/study/standings.js';
 import { targetResults } from '../../src/study/target-results.js';
 import { ADAPTER } from '../support/example-study.js';
@@ -74,7 +76,11 @@ const from = ({ id, label, checkpoint }: MergeRecord): Partial<RunRecord> => ({
 });
 
 /** Values by seed of the only cell. */
-function cell(runs: readonly RunRecord[], study: Partial<ResultRecords> = {}): Record<number, number> {
+function cell(
+  runs: readonly RunRecord[],
+  study: Partial<ResultRecords> = {},
+  stale: StaleRecords = new Map(),
+): Record<number, number> {
   const records = {
     configuration: configured(),
     merges: [],
@@ -82,7 +88,7 @@ function cell(runs: readonly RunRecord[], study: Partial<ResultRecords> = {}): R
     ...study,
     runs: [...runs, ...(study.runs ?? sources)],
   };
-  const [table] = collectResults(targetResults(records, TASKS), TASKS);
+  const [table] = collectResults(targetResults(records, TASKS, stale), TASKS);
   const only = table?.cells[0]?.[0];
   return Object.fromEntries((only?.seeds ?? []).map((seed, i) => [seed, only?.values[i] ?? Number.NaN]));
 }
@@ -93,6 +99,13 @@ describe('the results of a study', () => {
     const short = target(0.2, { tuning: { ...tuning, steps: 2 } });
     expect(cell([asked, short])).toEqual({ 13: 0.6 });
     expect(cell([asked, { ...short, seed: 21 }])).toEqual({ 13: 0.6 });
+  });
+
+  it('are not those that are stale', () => {
+    const [before, after] = [target(0.6), target(0.2, { id: 'on-other-data' })];
+    expect(cell([before, after])).toEqual({ 13: 0.2 });
+    const stale = new Map([[pathOfRunRecord(after), 'the train data changed']]);
+    expect(cell([before, after], {}, stale)).toEqual({ 13: 0.6 });
   });
 
   it('follow the settings that a delta has of its own', () => {

@@ -223,6 +223,7 @@ function studyOf(options: PanelPageOptions, version: string | null): StudyView {
       name: 'Example',
       version,
       tasks: options.study.tasks,
+      stale: new Map(),
     },
     new Map((options.commits ?? []).map((commit) => [commit.hash, commit])),
   );

@@ -18,6 +18,7 @@ export function viewOf(study: ExampleStudy, authors: readonly RecordCommit[] = [
       name: 'Example',
       version: null,
       tasks: study.tasks,
+      stale: new Map(),
     },
     new Map(authors.map((commit) => [commit.hash, commit])),
   );

@@ -73,7 +73,7 @@ describe('results', () => {
       ...first,
       id: 'other',
       seed: 7,
-      standing: { settings: 1000, asked: 0 },
+      standing: { settings: 1000, asked: 0, stale: false },
       provenance: { ...first.provenance, time: '2020-01-01T00:00:00.000Z' },
     };
     const [both] = tablesOf({ ...view, runs: [...view.runs, other] }, 'test');

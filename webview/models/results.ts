@@ -17,7 +17,7 @@ export function tablesOf(study: StudyView, split: 'test' | 'dev'): ResultsTable[
     finishedTargets(study.runs)
       // Columns come in order of appearance: methods in the catalogue's.
       .sort((a, b) => startRank(a.initialisation) - startRank(b.initialisation))
-      .map(({ task, deltaName, shots, initialisation, seed, metric, dev, test, settings, asked }) => ({
+      .map(({ task, deltaName, shots, initialisation, seed, metric, dev, test, settings, asked, stale }) => ({
         task,
         deltaName,
         shots,
@@ -28,6 +28,7 @@ export function tablesOf(study: StudyView, split: 'test' | 'dev'): ResultsTable[
         test,
         settings,
         asked,
+        stale,
       })),
     study.tasks,
     split,

@@ -3,6 +3,7 @@ import { isFinishedSource } from '../../study/finished-source.js';
 import type { RecordCommit, RecordedStudy } from '../../study/history.js';
 import { matrixPath } from '../../study/paths.js';
 import type { Provenance, RunRecord, ScoreMatrix } from '../../study/records.js';
+import type { StaleRecords } from '../../study/staleness.js';
 import { standings } from '../../study/standings.js';
 import { initialisationLabel, isTargetTuning } from '../../study/target-results.js';
 import { temperatureOf } from '../../study/temperatures.js';
@@ -24,11 +25,13 @@ export interface StudyToShow extends RecordedStudy {
   readonly version: Version;
   /** In the study's order; records of other tasks come after. */
   readonly tasks: readonly string[];
+  /** Of the working tree; nothing is known of what a commit holds. */
+  readonly stale: StaleRecords;
 }
 
 export function collectStudy(study: StudyToShow, authors: ReadonlyMap<string, RecordCommit>): StudyView {
   const view = (provenance: Provenance) => provenanceView(provenance, authors);
-  const standing = standings(study, study.tasks);
+  const standing = standings(study, study.tasks, study.stale);
   return {
     directory: study.directory,
     name: study.name,

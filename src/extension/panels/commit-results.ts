@@ -19,6 +19,7 @@ export async function commitStudyResults(study: Study, services: Services): Prom
     study.directory,
     study.snapshot,
     study.snapshot.tasks.map(({ name }) => name),
+    study.stale,
   );
   const { includeWeights } = readSettings(study.uri);
   const weights = includeWeights ? proposal.weights.length : 0;

@@ -67,7 +67,11 @@ const run = z.object({
   checkpoint: z.string().nullable(),
   /** How the tuning of a target stands among those of its cell in the tables; null for other runs. */
   standing: z
-    .object({ settings: z.number(), asked: z.union([z.literal(0), z.literal(1), z.literal(2)]) })
+    .object({
+      settings: z.number(),
+      asked: z.union([z.literal(0), z.literal(1), z.literal(2)]),
+      stale: z.boolean(),
+    })
     .nullable(),
   provenance,
 });

@@ -28,6 +28,7 @@ export class StudyViews {
         name: study.name,
         version,
         tasks: study.snapshot.tasks.map(({ name }) => name),
+        stale: version === null ? study.stale : new Map(),
       },
       this.authors,
     );

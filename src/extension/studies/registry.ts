@@ -23,7 +23,6 @@ interface Entry {
   ownName: string;
   index: StudyIndex;
   weights: ReadonlySet<string>;
-  stale: StaleRecords;
   backboneFound: boolean;
   /** The groups of the last configuration that could be understood: a slip of the pen does not take the tree apart. */
   groups: Groups;
@@ -201,14 +200,14 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
     if (broken) snapshot = { ...snapshot, tasks: known.study.snapshot.tasks };
     const groups = broken ? known.groups : (snapshot.configuration?.groups ?? {});
     const ownName = broken ? known.ownName : nameOfStudy(snapshot);
-    const study: Study = { directory, uri: Uri.file(directory), name: ownName, snapshot };
     // Until it is judged anew, what was stale stays so.
-    const stale = known?.stale ?? new Map<string, string>();
+    const stale = known?.study.stale ?? new Map<string, string>();
+    const study: Study = { directory, uri: Uri.file(directory), name: ownName, snapshot, stale };
     const index = collectStudyIndex(snapshot, weights, stale, groups);
     if (known === undefined) {
       const folders = new DirectoryWatch(() => this.readSoon(directory), this.log);
       const watchers = [folders, ...this.watch(directory)];
-      const read = { study, ownName, index, weights, stale, backboneFound, groups };
+      const read = { study, ownName, index, weights, backboneFound, groups };
       this.entries.set(directory, { ...read, watchers, folders });
     } else {
       Object.assign(known, { study, ownName, index, weights, backboneFound, groups });
@@ -245,8 +244,8 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
     try {
       const stale = await this.judge(directory);
       const entry = this.entries.get(directory);
-      if (entry !== undefined && !sameEntries(entry.stale, stale)) {
-        entry.stale = stale;
+      if (entry !== undefined && !sameEntries(entry.study.stale, stale)) {
+        entry.study = { ...entry.study, stale };
         entry.index = collectStudyIndex(entry.study.snapshot, entry.weights, stale, entry.groups);
         this.changed.fire(directory);
       }

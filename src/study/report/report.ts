@@ -4,6 +4,7 @@ import { GRANULARITIES, SCORE_METHOD_INFO, SCORE_METHODS } from '../../core/meth
 import { collectResults, type ResultsTable } from '../../core/results.js';
 import { sourceTasks } from '../catalogue.js';
 import type { Provenance, ScoreMatrix } from '../records.js';
+import type { JudgedSnapshot } from '../judged-snapshot.js';
 import type { StudySnapshot } from '../snapshot.js';
 import { initialisationLabel, targetResults } from '../target-results.js';
 import { temperatureOf } from '../temperatures.js';
@@ -13,7 +14,7 @@ import { escapeHtml, html, type Html } from './html.js';
 import { STYLE } from './style.js';
 
 /** One self-contained HTML file: no script, no font, no picture from elsewhere. */
-export function studyReport(snapshot: StudySnapshot): string {
+export function studyReport(snapshot: JudgedSnapshot): string {
   const name = snapshot.configuration?.name ?? snapshot.directory.split(/[\\/]/).at(-1) ?? 'study';
   const sections = [resultsSection(snapshot), scoresSection(snapshot), curvesSection(snapshot)];
   const body = sections.flatMap((section) => (section === null ? [] : [section.markup])).join('\n');
@@ -37,9 +38,9 @@ ${body}
 `;
 }
 
-function resultsSection(snapshot: StudySnapshot): Html | null {
+function resultsSection(snapshot: JudgedSnapshot): Html | null {
   const names = snapshot.tasks.map(({ name }) => name);
-  const tables = collectResults(targetResults(snapshot, names), names);
+  const tables = collectResults(targetResults(snapshot, names, snapshot.stale), names);
   if (tables.length === 0) return null;
   return html`<section>
     <h2>Results</h2>

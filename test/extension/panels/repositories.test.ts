@@ -49,7 +49,7 @@ async function scored(directory = repository): Promise<[string, string]> {
 async function studyIn(directory: string): Promise<Study> {
   // The views read the directory and the snapshot; an address in VS Code they need not.
   const uri = null as unknown as Study['uri'];
-  return { directory, uri, name: 'Example', snapshot: await readSnapshot(directory) };
+  return { directory, uri, name: 'Example', snapshot: await readSnapshot(directory), stale: new Map() };
 }
 
 async function historyIn(directory: string): Promise<HistoryView & { notice: string | null }> {

@@ -34,7 +34,7 @@ function begin(): string {
 async function study(): Promise<Study> {
   // The views read the directory and the snapshot; an address in VS Code they need not.
   const uri = null as unknown as Study['uri'];
-  return { directory: folder, uri, name: 'Example', snapshot: await readSnapshot(folder) };
+  return { directory: folder, uri, name: 'Example', snapshot: await readSnapshot(folder), stale: new Map() };
 }
 
 async function recompute(seed: number): Promise<void> {
