@@ -83,12 +83,14 @@ export function describeProgress(
   { label, done, total, unit, secondsLeft, step, loss, metric }: JobProgress,
   rate: number | null,
 ): string {
-  const parts = [`${Math.floor(done)}/${total} ${unit}`];
+  // Of what waits for another process nothing is known yet.
+  const parts = total === 0 ? [] : [`${Math.floor(done)}/${total} ${unit}`];
   if (rate !== null) parts.push(`${rate >= 10 ? rate.toFixed(0) : rate.toPrecision(2)}/s`);
   if (secondsLeft !== undefined) parts.push(`${duration(secondsLeft)} left`);
   if (loss !== undefined) parts.push(`loss ${loss.toFixed(3)}`);
   if (metric !== undefined) parts.push(`best dev ${metric.toFixed(3)}`);
-  return `${parts.join(', ')}: ${label}${step === undefined ? '' : `, step ${step}`}`;
+  const where = `${label}${step === undefined ? '' : `, step ${step}`}`;
+  return parts.length === 0 ? where : `${parts.join(', ')}: ${where}`;
 }
 
 function duration(seconds: number): string {

@@ -11,7 +11,13 @@ const engines = new EngineHolder();
 
 serveOverPipes({
   execute: (job, hooks) =>
-    executeJob(job.study, job.request, { ...hooks, engine: () => engines.get(job.compute, hooks.log) }),
+    executeJob(
+      job.study,
+      job.request,
+      { ...hooks, engine: () => engines.get(job.compute, hooks.log) },
+      // A person sees it wait, and may cancel it: another window, or a command line, works on the study.
+      { waitMs: Number.POSITIVE_INFINITY },
+    ),
   devices: () => listDevices(),
   check: (study) => preflight(study),
   inspect: inspectCheckpoint,

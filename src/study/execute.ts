@@ -2,12 +2,12 @@ import { counted } from '../core/counted.js';
 import { DeltaloomError } from '../core/errors.js';
 import { evaluateCheckpoint } from './evaluate-run.js';
 import type { JobContext, JobOutcome, JobRequest } from './jobs.js';
-import { lockOptions, withStudyLock } from './lock.js';
+import { withLockedStudy } from './locked-study.js';
 import { pathOfMerge, runMerge } from './merge-run.js';
 import { matrixPath, pathOfRunRecord } from './paths.js';
 import { runStudy } from './run-study.js';
 import { scoreMatrices } from './score-matrices.js';
-import { StudySession } from './session.js';
+import type { StudySession } from './session.js';
 import { checkpointAt, runTuneJob } from './tune-jobs.js';
 
 export interface ExecuteOptions {
@@ -29,21 +29,14 @@ export async function executeJob(
   context: JobContext,
   { waitMs, seed }: ExecuteOptions = {},
 ): Promise<JobOutcome> {
-  // Before the lock: a folder that is no study gets no .deltaloom.
-  const session = await StudySession.open(directory, context, seed);
-  return withStudyLock(
-    directory,
-    request.kind,
-    async () => {
-      await session.store.sweepLeftovers();
-      try {
-        return await perform(session, request);
-      } finally {
-        await session.close();
-      }
-    },
-    lockOptions(context, waitMs),
-  );
+  return withLockedStudy(directory, context, { purpose: request.kind, waitMs, seed }, async (session) => {
+    await session.store.sweepLeftovers();
+    try {
+      return await perform(session, request);
+    } finally {
+      await session.close();
+    }
+  });
 }
 
 async function perform(session: StudySession, request: JobRequest): Promise<JobOutcome> {

@@ -18,11 +18,11 @@ import { writeCheckpoint } from './checkpoints.js';
 import { checkDelta } from './compute/check-delta.js';
 import { contentKey } from './content-key.js';
 import type { JobContext, JobOutcome } from './jobs.js';
-import { lockOptions, withStudyLock } from './lock.js';
+import { withLockedStudy } from './locked-study.js';
 import { checkpointPath, matrixPath, pathOfRunRecord, resolveInStudy } from './paths.js';
 import type { Provenance, RunRecord, ScoreCell, ScoreMatrix } from './records.js';
 import { cellIndex, cellPlace } from './scoring/cells.js';
-import { StudySession } from './session.js';
+import type { StudySession } from './session.js';
 import { recordId } from './store.js';
 
 export interface ImportOptions {
@@ -45,12 +45,9 @@ export async function importIntoStudy(
   options: ImportOptions,
   context: JobContext,
 ): Promise<JobOutcome> {
-  const session = await StudySession.open(directory, context);
-  return withStudyLock(
-    directory,
-    'import',
-    () => importFrom(session, from, options),
-    lockOptions(context, options.waitMs),
+  const { waitMs } = options;
+  return withLockedStudy(directory, context, { purpose: 'import', waitMs }, (session) =>
+    importFrom(session, from, options),
   );
 }
 

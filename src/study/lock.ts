@@ -38,17 +38,6 @@ export interface LockOptions {
   readonly waiting?: (holder: LockHolder) => void;
 }
 
-/** A process that is about to end its work holds the lock a little longer. */
-const GRACE_MS = 2000;
-
-/** How a job waits for the lock: as long as it may, and saying so. */
-export function lockOptions(
-  { signal, log }: { readonly signal: AbortSignal; readonly log: (line: string) => void },
-  waitMs = GRACE_MS,
-): LockOptions {
-  return { waitMs, signal, waiting: ({ pid, purpose }) => log(`Waiting for process ${pid} (${purpose}).`) };
-}
-
 /**
  * Runs `work` while holding the study's lock. The lock of a dead process is taken over.
  *

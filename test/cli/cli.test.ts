@@ -190,4 +190,6 @@ it('progress names units, rate, time left and where the tuning stands', () => {
     loss: 0.5,
   } as const;
   expect(describeProgress(progress, 3.14)).toBe('12/40 steps, 3.1/s, 1:09 left, loss 0.500: Tuning x');
+  const waiting = { label: 'Waiting for process 1', done: 0, total: 0, unit: 'steps' } as const;
+  expect(describeProgress(waiting, null)).toBe('Waiting for process 1');
 });

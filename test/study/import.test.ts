@@ -165,7 +165,7 @@ describe('while another works on the study', () => {
     const waiting = { ...context, log: (line: string) => said.push(line) };
     await importIntoStudy(directory, file, { ...options, waitMs: Infinity }, waiting);
     expect(done).toBe(true);
-    expect(said).toEqual([`Waiting for process ${process.pid} (tuning).`]);
+    expect(said).toEqual([`Waiting for process ${process.pid}, which works on the study (tuning).`]);
     await other;
   });
 
