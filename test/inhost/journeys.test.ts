@@ -10,6 +10,7 @@ import { CHECKPOINT_EDITOR, COMMANDS } from '../../src/extension/identifiers.js'
 import type { Services, Study } from '../../src/extension/services.js';
 import type { TreeNode } from '../../src/extension/tree/nodes.js';
 import type { JobView } from '../../src/runtime/protocol.js';
+import { withStudyLock } from '../../src/study/lock.js';
 import { runRecordPath } from '../../src/study/paths.js';
 import { QUICK_SETTINGS, makeLargeRecords, writeStudy } from '../extension/make-study.js';
 import { folder, indexOf, installed, studyIn, tune, until, within } from './support.js';
@@ -118,6 +119,20 @@ describe('several studies in one workspace', function () {
     const log = vscode.window.activeTextEditor?.document;
     assert.equal(log?.uri.scheme, 'deltaloom-log');
     assert.match(log.getText(), /Failed: .*second.backbone/);
+  });
+});
+
+describe('a study that another process works on', () => {
+  it('is waited for by jobs, which say so', async () => {
+    const job = await withStudyLock(folder, 'run', async () => {
+      const submitted = await tune(services, folder, 'hotels', { ...random, seeds: [78] });
+      const label = `Waiting for process ${process.pid}, which works on the study (run)`;
+      const waits = () => (services.jobs.get(submitted.id)?.progress?.label === label ? true : undefined);
+      await until(waits, 'the waiting');
+      return submitted;
+    });
+    const end = await services.jobs.finished(job.id);
+    assert.equal(end.state, 'done');
   });
 });
 
