@@ -220,7 +220,8 @@ export class Store {
 
   private async refreshHistory(): Promise<void> {
     const wanted = this.historyWanted;
-    if (wanted === null) return;
+    // Of a study that is gone there is nothing to ask; should it come back, it is asked then.
+    if (wanted === null || this.study === null) return;
     try {
       const history = await this.host.request('history', wanted);
       if (wanted !== this.historyWanted) return;

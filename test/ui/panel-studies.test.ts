@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -95,6 +95,18 @@ describe.skipIf(findChromium() === undefined)('panels of several studies', () =>
     await expect
       .poll(() => driver.page.locator('.provenance').first().innerText())
       .toContain(`Computed at ${begun.slice(0, 7)} on main by Ada Lovelace, `);
+  });
+
+  it('goes empty with its study and comes back with it, without a complaint', async () => {
+    const file = path.join(folder, 'one', 'deltaloom.json');
+    const text = await readFile(file);
+    await rm(file);
+    await driver.page.getByText('No study here').waitFor();
+    await writeFile(file, text);
+    await driver.control('Showing').waitFor();
+    const [target = '', , source = ''] = first.tasks;
+    await expect.poll(() => driver.readCell(0, 2)).toContain(valueOf(first, target, source).toFixed(4));
+    expect(await driver.page.getByRole('alert').count()).toBe(0);
   });
 
   it('means the study whose file is being edited, without asking', async () => {
