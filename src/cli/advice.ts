@@ -25,6 +25,5 @@ export function adviceFor(study: string, seed: number | undefined): Advise {
 /** The same error with its remedy made to be copied; anything else as it is. */
 export function withAdvice(error: unknown, advise: Advise): unknown {
   if (!(error instanceof DeltaloomError) || error.remedy === undefined) return error;
-  const { code, message, place, remedy, cause } = error;
-  return new DeltaloomError(code, message, { place, remedy: advise(remedy), cause });
+  return error.with({ remedy: advise(error.remedy) });
 }

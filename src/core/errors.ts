@@ -30,6 +30,16 @@ export class DeltaloomError extends Error {
     this.remedy = options.remedy;
   }
 
+  /** The same error where more is known of it: in whose file it lies, or what helps there. */
+  with({ place, remedy }: { readonly place?: ErrorPlace; readonly remedy?: string }): DeltaloomError {
+    const advice = remedy ?? this.remedy;
+    return new DeltaloomError(this.code, this.message, {
+      place: { ...this.place, ...place },
+      ...(advice === undefined ? {} : { remedy: advice }),
+      cause: this,
+    });
+  }
+
   /** One line for a terminal or a notification: `file:line: message. Remedy`. */
   get line(): string {
     const { file, line, at } = this.place;

@@ -63,11 +63,7 @@ export async function readCheckpoint(
     checkDelta(tensors, model.deltaShapes, model.delta, model.backbone.name);
   } catch (error) {
     if (!(error instanceof DeltaloomError)) throw error;
-    throw new DeltaloomError(error.code, error.message, {
-      place: { file, ...error.place },
-      ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
-      cause: error,
-    });
+    throw error.with({ place: { file } });
   }
   return tensors;
 }

@@ -86,9 +86,5 @@ function tokenise(
 
 function namedInStudy(error: unknown, directory: string, file: string): unknown {
   if (!(error instanceof DeltaloomError)) return error;
-  return new DeltaloomError(error.code, error.message, {
-    place: { ...error.place, file: relativeToStudy(directory, file) },
-    ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
-    cause: error,
-  });
+  return error.with({ place: { file: relativeToStudy(directory, file) } });
 }

@@ -142,11 +142,7 @@ async function importCheckpoints(
       checkDelta(tensors, shapes, delta, name);
     } catch (error) {
       if (!(error instanceof DeltaloomError)) throw error;
-      throw new DeltaloomError(error.code, error.message, {
-        place: { ...error.place, file },
-        ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
-        cause: error,
-      });
+      throw error.with({ place: { file } });
     }
     await session.store.prepare();
     const path = checkpointPath(task, id);

@@ -23,7 +23,7 @@ describe('advice of the command line', () => {
     const place = { file: 'scores/loss.json' };
     const error = new DeltaloomError('score-missing', 'No score.', { place, remedy: REMEDY, cause });
     const advised = withAdvice(error, adviceFor('.', 42));
-    expect(advised).toMatchObject({ code: 'score-missing', message: 'No score.', place, cause });
+    expect(advised).toMatchObject({ code: 'score-missing', message: 'No score.', place, cause: error });
     expect((advised as DeltaloomError).remedy).toContain('deltaloom score --seed 42 --method loss');
     expect(withAdvice(cause, adviceFor('.', 42))).toBe(cause);
   });

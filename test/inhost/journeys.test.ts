@@ -239,6 +239,9 @@ describe('a checkpoint that git knows', () => {
     assert.equal(summary.format, 'pytorch');
     assert.deepEqual(bytes, await readFile(original));
     await assert.rejects(readFile(copy), { code: 'ENOENT' });
+    git('commit', '--all', '--quiet', '--message', 'No checkpoint any more');
+    const broken = withLocalFile(committed, (local) => services.jobs.inspect({ file: local }));
+    await assert.rejects(broken, { place: { file: committed.path } });
     assert.equal(await withLocalFile(vscode.Uri.file(file), (same) => Promise.resolve(same)), file);
   });
 });
