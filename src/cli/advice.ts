@@ -1,7 +1,7 @@
 import { DeltaloomError } from '../core/errors.js';
 import { shellWord } from '../study/shell-word.js';
 
-/** Commands that say the same for every study, or make one. */
+/** Those that are about a study that is there: not `init`, which makes one, nor `devices`. */
 const COMMANDS = /\bdeltaloom (check|tune|evaluate|score|weights|merge|run|results|report|import|status)\b/g;
 
 /** Makes the commands that advice names mean the study and the seed of the command that gives it. */
