@@ -213,6 +213,15 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
     await below(/^odd_one/, /%\s+from movies, adapter · 16 shots · seed 13 · now/);
   });
 
+  it('offers first what a tuning started from last', async () => {
+    await workbench.chooseFromContextMenu(workbench.treeItem(/^hotels/), 'Tune…');
+    await workbench.quickPickOption(/^As a few-shot target/).click();
+    await workbench.quickPickOption(/^adapter/).click();
+    const active = workbench.page.locator('.quick-input-list .monaco-list-row.focused');
+    await expect.poll(() => active.getAttribute('aria-label')).toMatch(/^movies/);
+    await workbench.page.keyboard.press('Escape');
+  });
+
   it('compares two checkpoints that are selected', async () => {
     const { page } = workbench;
     await workbench.runCommand('View: Close All Editors');
@@ -266,7 +275,10 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
     const started = /from movies, adapter/;
     const dialog = page.locator('.monaco-dialog-box');
     // The key means the rows that are selected, and nothing on others.
-    await workbench.treeItem(/^odd_one/).press('Delete');
+    await workbench.treeItem(/^odd_one/).click();
+    await page.keyboard.press('Delete');
+    await open(/^odd_one/);
+    expect(await dialog.count()).toBe(0);
     await (await below(/^odd_one/, started)).click();
     await page.keyboard.press('Delete');
     await dialog.getByText('Delete 1 checkpoint?').waitFor();
@@ -408,7 +420,6 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
     await open(/^agreement/);
   }
 
-  /** VS Code shows its tests no toasts: what would be one stands in the list of notifications. */
   async function comparisonShown(): Promise<void> {
     const shown = workbench.page
       .locator('iframe.webview.ready')
@@ -419,6 +430,7 @@ describe.skipIf(findChromium() === undefined)('the tree in the workbench', { tim
     await shown.getByRole('columnheader', { name: 'Difference' }).first().waitFor();
   }
 
+  /** VS Code shows its tests no toasts: what would be one stands in the list of notifications. */
   async function showNotifications(): Promise<Locator> {
     await workbench.runCommand('Notifications: Show Notifications');
     const list = workbench.page.locator('.notifications-center');

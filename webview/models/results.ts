@@ -14,22 +14,8 @@ import type { TableModel } from './table.js';
 
 export function tablesOf(study: StudyView, split: 'test' | 'dev'): ResultsTable[] {
   return collectResults(
-    finishedTargets(study.runs)
-      // Columns come in order of appearance: methods in the catalogue's.
-      .sort((a, b) => startRank(a.initialisation) - startRank(b.initialisation))
-      .map(({ task, deltaName, shots, initialisation, seed, metric, dev, test, settings, asked, stale }) => ({
-        task,
-        deltaName,
-        shots,
-        initialisation,
-        seed,
-        metric,
-        dev,
-        test,
-        settings,
-        asked,
-        stale,
-      })),
+    // Columns come in order of appearance: methods in the catalogue's.
+    finishedTargets(study.runs).sort((a, b) => startRank(a.initialisation) - startRank(b.initialisation)),
     study.tasks,
     split,
   );

@@ -38,12 +38,12 @@ export async function pickOne<T>(
 ): Promise<T | undefined> {
   const [only] = choices;
   if (choices.length === 1 && !askAlways) return only?.value;
-  const pick = openPick(choices, options);
-  pick.matchOnDescription = true;
-  // VS Code heeds `picked` only where several may be chosen. Without one the first is active.
-  const picked = pick.items.find(({ choice }) => choice?.picked === true);
-  if (picked !== undefined) pick.activeItems = [picked];
-  return answerOf(pick);
+  return ask(choices, options, (pick) => {
+    pick.matchOnDescription = true;
+    // VS Code heeds `picked` only where several may be chosen. Without one the first is active.
+    const picked = pick.items.find(({ choice }) => choice?.picked === true);
+    if (picked !== undefined) pick.activeItems = [picked];
+  });
 }
 
 /** Any number of them; undefined: the person left, or chose none. */
@@ -67,31 +67,32 @@ export function pickOrType<T>(
   options: PickOptions,
   typed: (text: string) => Choice<T> | undefined,
 ): Promise<T | undefined> {
-  const pick = openPick(choices, options);
-  pick.onDidChangeValue((text) => {
-    const own = typed(text);
-    // alwaysShow: the filter of VS Code would hide the others while a number is being typed.
-    const others = choices.filter(({ value }) => value !== own?.value);
-    pick.items = toItems(own === undefined ? choices : [own, ...others]).map((item) => ({
-      ...item,
-      alwaysShow: own !== undefined,
-    }));
+  return ask(choices, options, (pick) => {
+    pick.onDidChangeValue((text) => {
+      const own = typed(text);
+      // alwaysShow: the filter of VS Code would hide the others while a number is being typed.
+      const others = choices.filter(({ value }) => value !== own?.value);
+      pick.items = toItems(own === undefined ? choices : [own, ...others]).map((item) => ({
+        ...item,
+        alwaysShow: own !== undefined,
+      }));
+    });
   });
-  return answerOf(pick);
 }
 
-function openPick<T>(choices: readonly Choice<T>[], { title, placeholder }: PickOptions): QuickPick<Item<T>> {
-  const pick = window.createQuickPick<Item<T>>();
-  pick.title = title;
-  pick.placeholder = placeholder;
-  pick.matchOnDetail = true;
-  pick.items = toItems(choices);
-  pick.show();
-  return pick;
-}
-
-function answerOf<T>(pick: QuickPick<Item<T>>): Promise<T | undefined> {
+/** @param arrange is given the list before it is shown */
+function ask<T>(
+  choices: readonly Choice<T>[],
+  { title, placeholder }: PickOptions,
+  arrange: (pick: QuickPick<Item<T>>) => void,
+): Promise<T | undefined> {
   return new Promise((resolve) => {
+    const pick = window.createQuickPick<Item<T>>();
+    pick.title = title;
+    pick.placeholder = placeholder;
+    pick.matchOnDetail = true;
+    pick.items = toItems(choices);
+    arrange(pick);
     pick.onDidAccept(() => {
       const [item] = pick.activeItems;
       // Nothing fits what was typed: that is no answer yet.
@@ -103,6 +104,7 @@ function answerOf<T>(pick: QuickPick<Item<T>>): Promise<T | undefined> {
       resolve(undefined);
       pick.dispose();
     });
+    pick.show();
   });
 }
 

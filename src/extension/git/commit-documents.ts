@@ -7,7 +7,7 @@ const SCHEME = 'deltaloom-commit';
 
 /** A commit, message and changes, as a read-only document that VS Code colours as a diff. */
 export class CommitDocuments implements TextDocumentContentProvider, Disposable {
-  /** Of the documents that are about to be opened. */
+  /** Of the documents that are being opened. */
   private readonly texts = new Map<string, string>();
   private readonly registration = workspace.registerTextDocumentContentProvider(SCHEME, this);
 
@@ -19,13 +19,17 @@ export class CommitDocuments implements TextDocumentContentProvider, Disposable 
    */
   async show(directory: string, commit: string): Promise<void> {
     const uri = commitUri({ directory, commit });
+    // Read here, where an error can still be told as one.
     this.texts.set(uri.toString(), await this.read(directory, commit));
-    await window.showTextDocument(await workspace.openTextDocument(uri), { preview: true });
+    try {
+      await window.showTextDocument(await workspace.openTextDocument(uri), { preview: true });
+    } finally {
+      this.texts.delete(uri.toString());
+    }
   }
 
   async provideTextDocumentContent(uri: Uri): Promise<string> {
     const known = this.texts.get(uri.toString());
-    this.texts.delete(uri.toString());
     if (known !== undefined) return known;
     // It came back with the window.
     const { directory, commit } = commitIn(uri);

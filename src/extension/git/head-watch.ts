@@ -15,7 +15,6 @@ interface GitApi {
 }
 interface GitExports {
   readonly enabled: boolean;
-  readonly onDidChangeEnablement: Event<boolean>;
   getAPI(version: 1): GitApi;
 }
 
@@ -53,21 +52,8 @@ export class HeadWatch implements Disposable {
     if (extension === undefined || this.begun) return;
     this.begun = true;
     const exports = extension.isActive ? extension.exports : await extension.activate();
-    if (this.disposed) return;
-    if (exports.enabled) {
-      this.watchAll(exports.getAPI(1));
-      return;
-    }
-    // The setting git.enabled.
-    const enabled = exports.onDidChangeEnablement((now) => {
-      if (!now) return;
-      enabled.dispose();
-      this.watchAll(exports.getAPI(1));
-    });
-    this.disposables.push(enabled);
-  }
-
-  private watchAll(git: GitApi): void {
+    if (!exports.enabled || this.disposed) return;
+    const git = exports.getAPI(1);
     for (const repository of git.repositories) this.watch(repository);
     this.disposables.push(
       git.onDidOpenRepository((repository) => this.watch(repository)),

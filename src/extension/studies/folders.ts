@@ -32,12 +32,8 @@ export function distinctNames(
       );
       if (namesakes.length === 0) return [directory, name];
       let parts = 1;
-      while (
-        parts < directory.length &&
-        namesakes.some((other) => end(other, parts) === end(directory, parts))
-      ) {
-        parts++;
-      }
+      // No two are the same, so that it ends with the whole path at the latest.
+      while (namesakes.some((other) => end(other, parts) === end(directory, parts))) parts++;
       return [directory, `${name} (${end(directory, parts)})`];
     }),
   );

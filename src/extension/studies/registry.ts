@@ -48,7 +48,7 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
   /** Studies being judged; true: once more afterwards. */
   private readonly judging = new Map<string, boolean>();
   private looked = false;
-  private firstLook: Promise<void> | undefined;
+  private firstLook: Promise<unknown> | undefined;
   readonly onDidChange = this.changed.event;
 
   constructor(
@@ -56,7 +56,7 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
     private readonly judge: (directory: string) => Promise<StaleRecords>,
     private readonly log: (line: string) => void,
   ) {
-    const look = (): void => void this.look();
+    const look = (): void => void this.lookAround();
     // Not the watcher's own event for changes: an edited deltaloom.json is read by its study's watcher.
     const appearing = workspace.createFileSystemWatcher('**/deltaloom.json', false, true, false);
     appearing.onDidCreate(look);
@@ -99,12 +99,8 @@ export class WorkspaceStudies implements StudyRegistry, Disposable {
 
   async whenReady(): Promise<void> {
     if (this.looked) return;
-    this.firstLook ??= this.look().finally(() => (this.firstLook = undefined));
+    this.firstLook ??= this.lookAround().finally(() => (this.firstLook = undefined));
     await this.firstLook;
-  }
-
-  private async look(): Promise<void> {
-    await this.lookAround();
   }
 
   /** Returns the studies that appeared, which have been read. */

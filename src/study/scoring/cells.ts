@@ -93,14 +93,12 @@ const INPUT_NAMES: Readonly<Record<string, (cell: WantedCell) => string>> = {
 
 export function cellState(wanted: WantedCell, recorded: ScoreCell | undefined): CellState {
   if (recorded === undefined) return { state: 'missing' };
-  const differs = ([name, value]: [string, string]): boolean => recorded.inputs?.[name] !== value;
-  const { tuned: before } = recorded.inputs ?? {};
-  const { tuned } = wanted.inputs;
-  const isTunedAlike = before === undefined || tuned === undefined || before === tuned;
-  if (recorded.key === wanted.key && isTunedAlike) return { state: 'fresh' };
-  const reasons = Object.entries(wanted.inputs)
-    .filter((input) => differs(input) && (input[0] !== 'tuned' || !isTunedAlike))
-    .map(([name]) => INPUT_NAMES[name]?.(wanted) ?? `${name} changed`);
+  const before = recorded.inputs ?? {};
+  const changed = Object.entries(wanted.inputs).flatMap(([name, value]) =>
+    before[name] === value || (name === 'tuned' && before[name] === undefined) ? [] : [name],
+  );
+  if (recorded.key === wanted.key && !changed.includes('tuned')) return { state: 'fresh' };
+  const reasons = changed.map((name) => INPUT_NAMES[name]?.(wanted) ?? `${name} changed`);
   return { state: 'stale', reason: reasons.join(', ') || 'its inputs changed' };
 }
 
